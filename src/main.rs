@@ -1,0 +1,3 @@
+//! The `kspot` binary: parse, run, exit code; nothing else.
+
+fn main() {}
