@@ -102,7 +102,13 @@ impl Error {
     /// Wraps this error into one that says what was being done; kind and hints stay.
     #[must_use]
     pub fn context(self, doing: impl Into<String>) -> Self {
-        Error { kind: self.kind, message: doing.into(), details: Vec::new(), hints: Vec::new(), source: Some(Box::new(self)) }
+        Error {
+            kind: self.kind,
+            message: doing.into(),
+            details: Vec::new(),
+            hints: Vec::new(),
+            source: Some(Box::new(self)),
+        }
     }
 
     /// The class of the failure.

@@ -1,0 +1,197 @@
+//! The real cloud: clients, endpoint, retries, and the sweep over all kinds.
+
+pub mod error;
+pub mod once;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+
+use super::{Attrs, Cloud, Ids, Live, Observed, Scope, Update};
+use crate::error::{Error, Result};
+use crate::resource::{Addr, Created, Ref, Resource, tags};
+pub use error::{AwsError, Class};
+
+/// The account that commands act in.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Account {
+    /// Twelve digits.
+    pub id: String,
+    /// `aws`, `aws-cn` or `aws-us-gov`: the second part of every ARN.
+    pub partition: String,
+    /// The region's name.
+    pub region: String,
+}
+
+/// Clients of the services that kspot uses, for one region.
+#[derive(Clone, Debug)]
+pub struct AwsCloud {
+    /// EC2: network, volumes, launch templates.
+    pub ec2: aws_sdk_ec2::Client,
+    /// Auto Scaling groups.
+    pub autoscaling: aws_sdk_autoscaling::Client,
+    /// Network load balancers.
+    pub elb: aws_sdk_elasticloadbalancingv2::Client,
+    /// Roles and instance profiles (global).
+    pub iam: aws_sdk_iam::Client,
+    /// The interruption queue.
+    pub sqs: aws_sdk_sqs::Client,
+    /// The interruption queue's rules.
+    pub events: aws_sdk_eventbridge::Client,
+    /// DNS (global).
+    pub route53: aws_sdk_route53::Client,
+    /// Who is calling.
+    pub sts: aws_sdk_sts::Client,
+    /// The region's name.
+    pub region: String,
+}
+
+/// Loads the standard configuration chain (environment, profile, SSO, instance metadata) for a region.
+/// `AWS_ENDPOINT_URL` and its per-service forms are honoured by the SDK.
+pub async fn sdk_config(region: Option<&str>) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::standard().with_max_attempts(6).with_max_backoff(Duration::from_secs(10)))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(5))
+                .operation_attempt_timeout(Duration::from_secs(60))
+                .build(),
+        )
+        .app_name(aws_config::AppName::new("kspot").unwrap_or_else(|_| unreachable!("a valid name")));
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    loader.load().await
+}
+
+impl AwsCloud {
+    /// Clients for the configuration's region; an error when no region is set.
+    pub fn new(config: &SdkConfig) -> Result<Self> {
+        let region = config.region().map(ToString::to_string).ok_or_else(|| {
+            Error::failed("no AWS region is set").hint("set AWS_REGION, or name zones: the region follows from them")
+        })?;
+        Ok(AwsCloud {
+            ec2: aws_sdk_ec2::Client::new(config),
+            autoscaling: aws_sdk_autoscaling::Client::new(config),
+            elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
+            iam: aws_sdk_iam::Client::new(config),
+            sqs: aws_sdk_sqs::Client::new(config),
+            events: aws_sdk_eventbridge::Client::new(config),
+            route53: aws_sdk_route53::Client::new(config),
+            sts: aws_sdk_sts::Client::new(config),
+            region,
+        })
+    }
+
+    /// Asks STS who is calling: proves the credentials, and gives the account for ARNs.
+    pub async fn account(&self) -> Result<Account> {
+        let who = self.sts.get_caller_identity().send().await;
+        let who = who.map_err(|e| AwsError::of("find out whose AWS credentials these are", &e))?;
+        let arn = who.arn().unwrap_or_default();
+        let partition = arn.split(':').nth(1).filter(|p| !p.is_empty()).unwrap_or("aws").to_owned();
+        let id = who.account().unwrap_or_default().to_owned();
+        Ok(Account { id, partition, region: self.region.clone() })
+    }
+}
+
+/// The EC2 configuration override for calls that [`once::create_once`] repeats itself.
+pub fn no_retry() -> aws_sdk_ec2::config::Builder {
+    aws_sdk_ec2::config::Config::builder().retry_config(RetryConfig::disabled())
+}
+
+/// What a kind's create, update and delete get: the clients, the address, and the ids of everything else.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The clients.
+    pub cloud: &'a AwsCloud,
+    /// Which resource this is about.
+    pub addr: &'a Addr,
+    /// Ids and attributes of what exists.
+    pub ids: &'a Ids,
+    /// A client token, unique to this change and the same for its retries.
+    pub token: &'a str,
+}
+
+impl Call<'_> {
+    /// The id that a reference stands for.
+    pub fn id(&self, reference: &Ref) -> Result<String> {
+        self.ids.id(reference)
+    }
+
+    /// The ids that references stand for, in order.
+    pub fn all<'r>(&self, references: impl IntoIterator<Item = &'r Ref>) -> Result<Vec<String>> {
+        references.into_iter().map(|r| self.ids.id(r)).collect()
+    }
+
+    /// What an error says was being done: `create subnet/a`.
+    pub fn doing(&self, verb: &str) -> String {
+        format!("{verb} {}", self.addr)
+    }
+
+    /// Writes and removes EC2 tags to get from `live` to `wanted`.
+    pub async fn retag_ec2(&self, id: &str, live: &tags::Tags, wanted: &tags::Tags) -> Result<()> {
+        let (set, remove) = tags::difference(live, wanted);
+        let ec2 = &self.cloud.ec2;
+        if !set.is_empty() {
+            let call = ec2.create_tags().resources(id).set_tags(Some(ec2_tags(&set)));
+            call.send().await.map_err(|e| AwsError::of(self.doing("tag"), &e))?;
+        }
+        if !remove.is_empty() {
+            let keys = remove.into_iter().map(|k| aws_sdk_ec2::types::Tag::builder().key(k).build());
+            let call = ec2.delete_tags().resources(id).set_tags(Some(keys.collect()));
+            call.send().await.map_err(|e| AwsError::of(self.doing("untag"), &e))?;
+        }
+        Ok(())
+    }
+}
+
+/// Tags in EC2's type.
+pub fn ec2_tags(tags: &tags::Tags) -> Vec<aws_sdk_ec2::types::Tag> {
+    tags.iter().map(|(k, v)| aws_sdk_ec2::types::Tag::builder().key(k).value(v).build()).collect()
+}
+
+/// The tags of a create call, for one EC2 resource type.
+pub fn ec2_tag_spec(kind: aws_sdk_ec2::types::ResourceType, tags: &tags::Tags) -> aws_sdk_ec2::types::TagSpecification {
+    aws_sdk_ec2::types::TagSpecification::builder().resource_type(kind).set_tags(Some(ec2_tags(tags))).build()
+}
+
+/// Tags out of EC2's type, as far as kspot manages them.
+pub fn from_ec2_tags(scope: &Scope, tags: &[aws_sdk_ec2::types::Tag]) -> tags::Tags {
+    let pairs = tags.iter().filter_map(|t| Some((t.key()?.to_owned(), t.value().unwrap_or_default().to_owned())));
+    tags::managed(scope, pairs)
+}
+
+/// The filter for everything that carries the cluster's tag.
+pub fn ec2_cluster_filter(cluster: &str) -> aws_sdk_ec2::types::Filter {
+    aws_sdk_ec2::types::Filter::builder().name(format!("tag:{}", tags::CLUSTER)).values(cluster).build()
+}
+
+#[async_trait]
+impl Cloud for AwsCloud {
+    async fn observe(&self, scope: &Scope) -> Result<Live> {
+        sweep::observe(self, scope).await
+    }
+
+    async fn create(&self, addr: &Addr, desired: &Resource, ids: &Ids) -> Result<Created> {
+        let token = uuid::Uuid::new_v4().to_string();
+        desired.create(&Call { cloud: self, addr, ids, token: &token }).await
+    }
+
+    async fn update(&self, addr: &Addr, change: Update<'_>, ids: &Ids) -> Result<Attrs> {
+        let token = uuid::Uuid::new_v4().to_string();
+        change.desired.update(&Call { cloud: self, addr, ids, token: &token }, change.live, change.changed).await
+    }
+
+    async fn delete(&self, addr: &Addr, live: &Observed, ids: &Ids) -> Result<()> {
+        let token = uuid::Uuid::new_v4().to_string();
+        Resource::delete(&Call { cloud: self, addr, ids, token: &token }, live).await
+    }
+}
+
+/// Shared handle to a cloud.
+pub type SharedCloud = Arc<dyn Cloud>;

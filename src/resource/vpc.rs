@@ -1,0 +1,224 @@
+//! VPC, with its address ranges and DNS attributes.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Vpc as AwsVpc, VpcAttributeName, VpcCidrBlockStateCode};
+use serde::{Deserialize, Serialize};
+
+use super::{Aws, Changed, Created, Found, Kind, Model, Ref, ReplaceOrder, Rules, Tags, tags};
+use crate::cloud::aws::{AwsCloud, AwsError, Call, ec2_cluster_filter, ec2_tag_spec, from_ec2_tags, no_retry, once};
+use crate::cloud::{Attrs, Scope};
+use crate::error::Result;
+
+/// The cluster's network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Vpc {
+    /// The primary IPv4 range.
+    pub cidr: String,
+    /// Further IPv4 ranges.
+    pub additional_cidrs: BTreeSet<String>,
+    /// Whether it has a /56 of Amazon's IPv6 addresses; once there it stays, AWS gives another one next time.
+    pub ipv6: bool,
+    /// Whether the VPC's resolver answers.
+    pub dns_support: bool,
+    /// Whether instances get DNS names.
+    pub dns_hostnames: bool,
+    /// The DHCP options set.
+    pub dhcp_options: Ref,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl Model for Vpc {
+    const KIND: Kind = Kind::Vpc;
+    const RULES: Rules = Rules {
+        noun: "VPC",
+        forces_replacement: &["cidr"],
+        replace: ReplaceOrder::DeleteFirst,
+        text: &[],
+        ec2_type: Some("vpc"),
+    };
+}
+
+async fn list(cloud: &AwsCloud, scope: &Scope) -> Result<Vec<(AwsVpc, Tags)>> {
+    let mut pages = cloud.ec2.describe_vpcs().filters(ec2_cluster_filter(&scope.cluster)).into_paginator().items().send();
+    let mut found = Vec::new();
+    while let Some(vpc) = pages.next().await {
+        let vpc = vpc.map_err(|e| AwsError::of("list VPCs", &e))?;
+        let tags = from_ec2_tags(scope, vpc.tags());
+        if tags::is_owned(scope, &tags) {
+            found.push((vpc, tags));
+        }
+    }
+    Ok(found)
+}
+
+/// One of the two DNS attributes; AWS answers one attribute of one VPC a call.
+async fn attribute(cloud: &AwsCloud, id: &str, name: VpcAttributeName) -> Result<bool> {
+    let answer = cloud.ec2.describe_vpc_attribute().vpc_id(id).attribute(name.clone()).send().await;
+    let answer = answer.map_err(|e| AwsError::of(format!("read {} of {id}", name.as_str()), &e))?;
+    let value = match name {
+        VpcAttributeName::EnableDnsSupport => answer.enable_dns_support(),
+        _ => answer.enable_dns_hostnames(),
+    };
+    Ok(value.and_then(AttributeBooleanValue::value).unwrap_or_default())
+}
+
+async fn normalise(cloud: &AwsCloud, vpc: &AwsVpc, tags: Tags) -> Result<Found<Vpc>> {
+    let id = vpc.vpc_id().unwrap_or_default();
+    let (dns_support, dns_hostnames) = futures::future::try_join(
+        attribute(cloud, id, VpcAttributeName::EnableDnsSupport),
+        attribute(cloud, id, VpcAttributeName::EnableDnsHostnames),
+    )
+    .await?;
+    let cidr = vpc.cidr_block().unwrap_or_default();
+    let associated = vpc.cidr_block_association_set().iter().filter(|a| {
+        a.cidr_block_state().and_then(|s| s.state()).is_none_or(|s| {
+            matches!(s, VpcCidrBlockStateCode::Associated | VpcCidrBlockStateCode::Associating)
+        })
+    });
+    let additional = associated.filter_map(|a| a.cidr_block()).filter(|c| *c != cidr).map(str::to_owned).collect();
+    let ipv6 = vpc.ipv6_cidr_block_association_set().iter().find_map(|a| a.ipv6_cidr_block());
+    Ok(Found {
+        name: tags.get(tags::NAME).cloned().unwrap_or_default(),
+        id: id.to_owned(),
+        attrs: ipv6.map(|c| ("ipv6-cidr".to_owned(), c.to_owned())).into_iter().collect(),
+        resource: Vpc {
+            cidr: cidr.to_owned(),
+            additional_cidrs: additional,
+            ipv6: ipv6.is_some(),
+            dns_support,
+            dns_hostnames,
+            dhcp_options: Ref::id(vpc.dhcp_options_id().unwrap_or_default()),
+            tags,
+        },
+    })
+}
+
+impl Vpc {
+    /// Brings everything that the create call can't set to what is wanted; `live` is what is there now.
+    async fn converge(&self, call: &Call<'_>, id: &str, live: &Vpc) -> Result<()> {
+        let ec2 = &call.cloud.ec2;
+        let on = |value| AttributeBooleanValue::builder().value(value).build();
+        if live.dns_support != self.dns_support {
+            let modify = ec2.modify_vpc_attribute().vpc_id(id).enable_dns_support(on(self.dns_support));
+            modify.send().await.map_err(|e| AwsError::of(call.doing("set enableDnsSupport of"), &e))?;
+        }
+        if live.dns_hostnames != self.dns_hostnames {
+            let modify = ec2.modify_vpc_attribute().vpc_id(id).enable_dns_hostnames(on(self.dns_hostnames));
+            modify.send().await.map_err(|e| AwsError::of(call.doing("set enableDnsHostnames of"), &e))?;
+        }
+        if live.dhcp_options != self.dhcp_options {
+            let options = call.id(&self.dhcp_options)?;
+            let associate = ec2.associate_dhcp_options().vpc_id(id).dhcp_options_id(options);
+            associate.send().await.map_err(|e| AwsError::of(call.doing("set the DHCP options of"), &e))?;
+        }
+        for cidr in self.additional_cidrs.difference(&live.additional_cidrs) {
+            let associate = ec2.associate_vpc_cidr_block().vpc_id(id).cidr_block(cidr);
+            associate.send().await.map_err(|e| AwsError::of(call.doing(&format!("add {cidr} to")), &e))?;
+        }
+        Ok(())
+    }
+
+    async fn ipv6_attrs(&self, call: &Call<'_>, id: &str) -> Result<Attrs> {
+        if !self.ipv6 {
+            return Ok(Attrs::new());
+        }
+        let scope = tags::scope_of(&self.tags);
+        once::until(&format!("the IPv6 range of {}", call.addr), 20, || async {
+            let all = list(call.cloud, &scope).await?;
+            let vpc = all.iter().find(|(v, _)| v.vpc_id() == Some(id));
+            let cidr = vpc.and_then(|(v, _)| v.ipv6_cidr_block_association_set().iter().find_map(|a| a.ipv6_cidr_block()));
+            Ok(cidr.map(|c| Attrs::from([("ipv6-cidr".to_owned(), c.to_owned())])))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Aws for Vpc {
+    async fn observe(cloud: &AwsCloud, scope: &Scope) -> Result<Vec<Found<Self>>> {
+        let all = list(cloud, scope).await?;
+        futures::future::try_join_all(all.iter().map(|(vpc, tags)| normalise(cloud, vpc, tags.clone()))).await
+    }
+
+    async fn create(&self, call: &Call<'_>) -> Result<Created> {
+        let scope = tags::scope_of(&self.tags);
+        let id = once::create_once(
+            || async {
+                let made = call
+                    .cloud
+                    .ec2
+                    .create_vpc()
+                    .cidr_block(&self.cidr)
+                    .amazon_provided_ipv6_cidr_block(self.ipv6)
+                    .tag_specifications(ec2_tag_spec(ResourceType::Vpc, &self.tags))
+                    .customize()
+                    .config_override(no_retry())
+                    .send()
+                    .await
+                    .map_err(|e| AwsError::of(call.doing("create"), &e))?;
+                Ok(made.vpc().and_then(AwsVpc::vpc_id).unwrap_or_default().to_owned())
+            },
+            || async {
+                let all = list(call.cloud, &scope).await?;
+                Ok(all.iter().find_map(|(v, t)| {
+                    let ours = t.get(tags::NAME) == Some(&call.addr.name) && v.cidr_block() == Some(self.cidr.as_str());
+                    if ours { v.vpc_id().map(str::to_owned) } else { None }
+                }))
+            },
+        )
+        .await?;
+        once::settled(12, || async {
+            let seen = call.cloud.ec2.describe_vpcs().vpc_ids(&id).send().await;
+            seen.map_err(|e| AwsError::of(call.doing("see"), &e))
+        })
+        .await?;
+        // What a new VPC of AWS starts with.
+        let fresh = Vpc {
+            additional_cidrs: BTreeSet::new(),
+            dns_support: true,
+            dns_hostnames: false,
+            dhcp_options: Ref::id("default"),
+            ..self.clone()
+        };
+        self.converge(call, &id, &fresh).await?;
+        let attrs = self.ipv6_attrs(call, &id).await?;
+        Ok(Created { id, attrs })
+    }
+
+    async fn update(&self, call: &Call<'_>, live: &Found<Self>, changed: &Changed) -> Result<Attrs> {
+        self.converge(call, &live.id, &live.resource).await?;
+        let ec2 = &call.cloud.ec2;
+        let surplus: Vec<&String> = live.resource.additional_cidrs.difference(&self.additional_cidrs).collect();
+        if !surplus.is_empty() {
+            let vpc = ec2.describe_vpcs().vpc_ids(&live.id).send().await;
+            let vpc = vpc.map_err(|e| AwsError::of(call.doing("read"), &e))?;
+            for association in vpc.vpcs().iter().flat_map(AwsVpc::cidr_block_association_set) {
+                if association.cidr_block().is_some_and(|c| surplus.iter().any(|s| *s == c)) {
+                    let id = association.association_id().unwrap_or_default();
+                    let remove = ec2.disassociate_vpc_cidr_block().association_id(id);
+                    remove.send().await.map_err(|e| AwsError::of(call.doing("take an address range from"), &e))?;
+                }
+            }
+        }
+        if changed.has("ipv6") && self.ipv6 {
+            let add = ec2.associate_vpc_cidr_block().vpc_id(&live.id).amazon_provided_ipv6_cidr_block(true);
+            add.send().await.map_err(|e| AwsError::of(call.doing("add an IPv6 range to"), &e))?;
+        }
+        call.retag_ec2(&live.id, &live.resource.tags, &self.tags).await?;
+        self.ipv6_attrs(call, &live.id).await
+    }
+
+    async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
+        once::deleted(40, || async {
+            let delete = call.cloud.ec2.delete_vpc().vpc_id(&live.id).send().await;
+            delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
+        })
+        .await
+        .map_err(|e| e.hint(format!("look for what else lives in it: aws ec2 describe-network-interfaces --filters Name=vpc-id,Values={}", live.id)))
+    }
+}
+
