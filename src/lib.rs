@@ -1,7 +1,10 @@
 //! kspot creates, changes, checks and deletes self-managed Kubernetes clusters on AWS, spot first.
 
+pub mod apply;
 pub mod cloud;
 pub mod error;
+pub mod graph;
+pub mod plan;
 pub mod resource;
 
 pub use error::{Error, Result};

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{Attrs, Cloud, Ids, Live, Observed, Scope, Update};
 use crate::error::{Error, Result};
-use crate::resource::{Addr, Created, Ref, Resource};
+use crate::resource::{Addr, Created, Ref, ReplaceOrder, Resource, reference};
 
 /// What happens to the n-th mutating call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,28 @@ fn check_references(live: &Live, addr: &Addr, resource: &Resource, ids: &Ids) ->
     Ok(())
 }
 
+/// Two things of one name can stand beside each other only where a replacement is created first: then the old one is
+/// known by its id from now on, and what referred to it still does.
+fn make_room(live: &mut Live, addr: &Addr) -> Result<()> {
+    let Some(old) = live.get(addr).map(|o| o.id.clone()) else { return Ok(()) };
+    if addr.kind.rules().replace == ReplaceOrder::DeleteFirst {
+        return Err(Error::failed(format!("{addr} exists already")));
+    }
+    let aside = Addr::new(addr.kind, format!("{} ({old})", addr.name));
+    let renamed = |id: &str| (id == addr.to_string()).then(|| aside.clone());
+    for observed in live.values_mut() {
+        let mut value = observed.resource.to_value();
+        reference::rename(&mut value, &renamed);
+        if let Ok(resource) = Resource::from_value(observed.resource.kind(), value) {
+            observed.resource = resource;
+        }
+    }
+    if let Some(observed) = live.remove(addr) {
+        live.insert(aside, observed);
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl Cloud for MemoryCloud {
     async fn observe(&self, _scope: &Scope) -> Result<Live> {
@@ -106,9 +128,7 @@ impl Cloud for MemoryCloud {
     async fn create(&self, addr: &Addr, desired: &Resource, ids: &Ids) -> Result<Created> {
         self.mutate("create", addr, |s| {
             check_references(&s.live, addr, desired, ids)?;
-            if s.live.contains_key(addr) {
-                return Err(Error::failed(format!("{addr} exists already")));
-            }
+            make_room(&mut s.live, addr)?;
             s.next_id += 1;
             let id = format!("{}-{:08x}", addr.kind, s.next_id);
             let observed = Observed { id: id.clone(), attrs: Attrs::new(), resource: desired.clone() };
@@ -126,13 +146,14 @@ impl Cloud for MemoryCloud {
         })
     }
 
-    async fn delete(&self, addr: &Addr, _live: &Observed, _ids: &Ids) -> Result<()> {
+    async fn delete(&self, addr: &Addr, live: &Observed, _ids: &Ids) -> Result<()> {
         self.mutate("delete", addr, |s| {
-            let user = s.live.iter().find(|(a, o)| *a != addr && o.resource.references().contains(addr));
+            let Some(old) = s.live.iter().find(|(_, o)| o.id == live.id).map(|(a, _)| a.clone()) else { return Ok(()) };
+            let user = s.live.iter().find(|(a, o)| **a != old && o.resource.references().contains(&old));
             if let Some((user, _)) = user {
                 return Err(Error::failed(format!("{addr} is still used by {user}")));
             }
-            s.live.remove(addr);
+            s.live.remove(&old);
             Ok(())
         })
     }

@@ -99,15 +99,27 @@ pub fn visit(value: &Value, seen: &mut impl FnMut(Ref)) {
 
 /// Replaces every reference by id for which `known` has an address.
 pub fn resolve(value: &mut Value, known: &dyn Fn(&str) -> Option<Addr>) {
-    if let Some(Ref::Id(id)) = as_ref(value) {
-        if let Some(addr) = known(&id) {
+    replace(value, &|r| match r {
+        Ref::Id(id) => known(id),
+        Ref::Addr(_) => None,
+    });
+}
+
+/// Replaces every reference by address (in text form) for which `known` has another address.
+pub fn rename(value: &mut Value, known: &dyn Fn(&str) -> Option<Addr>) {
+    replace(value, &|r| r.addr().and_then(|a| known(&a.to_string())));
+}
+
+fn replace(value: &mut Value, new: &dyn Fn(&Ref) -> Option<Addr>) {
+    if let Some(r) = as_ref(value) {
+        if let Some(addr) = new(&r) {
             *value = serde_json::json!({ "$ref": addr.to_string() });
         }
         return;
     }
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|v| resolve(v, known)),
-        Value::Object(map) => map.values_mut().for_each(|v| resolve(v, known)),
+        Value::Array(items) => items.iter_mut().for_each(|v| replace(v, new)),
+        Value::Object(map) => map.values_mut().for_each(|v| replace(v, new)),
         _ => {}
     }
 }
