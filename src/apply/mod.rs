@@ -113,3 +113,6 @@ async fn make(change: &Change, op: Op, cloud: &dyn Cloud, ids: &Ids) -> Result<(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

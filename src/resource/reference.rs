@@ -134,10 +134,10 @@ mod tests {
     #[test]
     fn references_are_found_and_resolved() {
         let r = Ref::to(Kind::Vpc, "c.example.com");
-        let mut v = json!({"a": [{"b": r}], "c": Ref::id("subnet-1"), "d": Ref::id("sg-9")});
-        resolve(&mut v, &|id| (id == "subnet-1").then(|| Addr::new(Kind::Subnet, "a")));
+        let mut v = json!({"a": [{"b": r}], "c": Ref::id("igw-1"), "d": Ref::id("sg-9")});
+        resolve(&mut v, &|id| (id == "igw-1").then(|| Addr::new(Kind::InternetGateway, "a")));
         let found: Vec<String> = addresses_in(&v).iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["vpc/c.example.com", "subnet/a"]);
+        assert_eq!(found, ["vpc/c.example.com", "internet-gateway/a"]);
         assert_eq!(v["d"], json!({"$id": "sg-9"}));
     }
 }
