@@ -1,6 +1,7 @@
 //! kspot creates, changes, checks and deletes self-managed Kubernetes clusters on AWS, spot first.
 
 pub mod apply;
+pub mod catalogue;
 pub mod cloud;
 pub mod error;
 pub mod graph;
