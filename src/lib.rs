@@ -7,5 +7,6 @@ pub mod error;
 pub mod graph;
 pub mod plan;
 pub mod resource;
+pub mod select;
 
 pub use error::{Error, Result};

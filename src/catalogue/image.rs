@@ -81,8 +81,9 @@ impl FromStr for ImageSpec {
             return Ok(ImageSpec::Id(text.to_owned()));
         }
         if text.starts_with("ssm:") {
-            return Err(Error::invalid(format!("image {text}: SSM parameters are not supported"))
-                .hint("name the image by id (ami-...) or by owner and name, for example 099720109477/ubuntu/images/..."));
+            return Err(Error::invalid(format!("image {text}: SSM parameters are not supported")).hint(
+                "name the image by id (ami-...) or by owner and name, for example 099720109477/ubuntu/images/...",
+            ));
         }
         match text.split_once('/') {
             Some((owner, name)) if !owner.is_empty() && !name.is_empty() => {
@@ -129,7 +130,8 @@ mod tests {
             root_device_name: "/dev/sda1".into(),
             created: created.into(),
         };
-        let chosen = newest(vec![image("ami-2", "2026-02-01T00:00:00.000Z"), image("ami-1", "2025-12-01T00:00:00.000Z")]);
+        let chosen =
+            newest(vec![image("ami-2", "2026-02-01T00:00:00.000Z"), image("ami-1", "2025-12-01T00:00:00.000Z")]);
         assert_eq!(chosen.unwrap().id, "ami-2");
     }
 }

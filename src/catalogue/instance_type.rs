@@ -278,9 +278,13 @@ mod tests {
     /// The generation is the first number after a letter, whatever else the name holds.
     #[test]
     fn generation_is_read_from_odd_names() {
-        for (name, generation) in
-            [("c7i.large", 7), ("u7i-12tb.224xlarge", 7), ("u-6tb1.metal", 1), ("mac-m4.metal", 4), ("p6-b200.48xlarge", 6)]
-        {
+        for (name, generation) in [
+            ("c7i.large", 7),
+            ("u7i-12tb.224xlarge", 7),
+            ("u-6tb1.metal", 1),
+            ("mac-m4.metal", 4),
+            ("p6-b200.48xlarge", 6),
+        ] {
             assert_eq!(named(name).generation(), Some(generation), "{name}");
         }
     }
