@@ -3,10 +3,12 @@
 pub mod apply;
 pub mod catalogue;
 pub mod cloud;
+pub mod context;
 pub mod error;
 pub mod graph;
 pub mod plan;
 pub mod resource;
 pub mod select;
+pub mod state;
 
 pub use error::{Error, Result};
