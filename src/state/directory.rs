@@ -45,7 +45,7 @@ impl Directory {
     }
 
     /// Deletes the directory, which must hold nothing but the store's lock file.
-    pub(super) fn delete(self) -> Result<()> {
+    pub fn delete(self) -> Result<()> {
         let lock = self.lock().map_err(|e| failure("lock", &self.root, e))?;
         match fs::remove_file(self.root.join(LOCK_FILE)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failure("delete", &self.root, e)),
