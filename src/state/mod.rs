@@ -1,17 +1,36 @@
 //! The state store: where specs, their history, the lock and everything else that outlives a command is kept.
 //!
-//! * [`store`] is the trait; [`directory`] and [`memory`] fulfil it.
+//! * [`store`] is the trait; [`s3`], [`directory`] and [`memory`] fulfil it, and [`open`] picks one by its address.
 //! * [`location`] reads addresses such as `s3://bucket/prefix`; [`layout`] has every key.
 
 pub mod directory;
 pub mod layout;
 pub mod location;
 pub mod memory;
+pub mod s3;
 pub mod store;
 
 pub use layout::{Keys, SpecPath};
 pub use location::Location;
 pub use store::{Blob, Entry, Etag, Fetched, Level, Precondition, PutError, Store};
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::context::Context;
+use crate::error::Result;
+
+/// Opens the store at an address. The AWS configuration is loaded only if the address needs it.
+pub async fn open(
+    location: &Location,
+    ctx: &Context,
+    aws: impl Future<Output = Result<aws_config::SdkConfig>>,
+) -> Result<Arc<dyn Store>> {
+    Ok(match location {
+        Location::S3 { bucket, prefix } => Arc::new(s3::S3::new(&aws.await?, ctx, bucket, prefix)),
+        Location::Directory(path) => Arc::new(directory::Directory::open(path)?),
+    })
+}
 
 #[cfg(test)]
 mod contract;

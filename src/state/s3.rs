@@ -1,0 +1,322 @@
+//! A store in an S3 bucket, or in a part of one.
+//!
+//! An answer can get lost after S3 has done what was asked; the repeated request then meets its own work and is
+//! refused. So a refused or unanswered conditional write reads the object back, and counts as done if it is ours.
+
+use std::future::Future;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Region;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{Delete, Object, ObjectIdentifier};
+use backon::{ExponentialBuilder, Retryable};
+
+use super::store::{Blob, Entry, Etag, Fetched, Level, Precondition, PutError, Store};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use failure::Failure;
+
+pub(super) mod failure;
+
+/// How often a write is repeated that S3 left undecided because of another write of the same key.
+const UNDECIDED_TIMES: usize = 8;
+
+/// Objects in a bucket, below a prefix.
+#[derive(Debug)]
+pub struct S3 {
+    client: RwLock<Client>,
+    bucket: String,
+    /// Empty, or ends in a slash.
+    prefix: String,
+    jitter: u64,
+}
+
+/// The client for a configuration: path style when an endpoint is named, for few of those have a name per bucket.
+pub(super) fn client(sdk: &SdkConfig, ctx: &Context, region: Option<&str>) -> Client {
+    let named = sdk.endpoint_url().is_some() || ctx.env("AWS_ENDPOINT_URL_S3").is_some();
+    let mut config = aws_sdk_s3::config::Builder::from(sdk).force_path_style(named);
+    config.set_region(region.map(|r| Region::new(r.to_owned())).or_else(|| sdk.region().cloned()));
+    Client::from_conf(config.build())
+}
+
+impl S3 {
+    /// A store in this bucket; sends nothing yet. `prefix` has no slash at either end.
+    pub fn new(sdk: &SdkConfig, ctx: &Context, bucket: &str, prefix: &str) -> Self {
+        // Any region reaches any bucket: S3 says where it really is, and the store follows.
+        let region = sdk.region().is_none().then_some("us-east-1");
+        S3 {
+            client: RwLock::new(client(sdk, ctx, region)),
+            bucket: bucket.into(),
+            prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}/") },
+            jitter: ctx.id().as_u64_pair().1,
+        }
+    }
+
+    fn client(&self) -> Client {
+        self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn full(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    fn relative(&self, key: &str) -> Option<String> {
+        key.strip_prefix(&self.prefix).map(str::to_owned)
+    }
+
+    /// Sends a request; once more, to the bucket's own region, if S3 says that it is elsewhere.
+    async fn call<T, E, F, Fut>(&self, request: F) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Fn(Client) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, SdkError<E>>> + Send,
+    {
+        let failure = match request(self.client()).await {
+            Ok(done) => return Ok(done),
+            Err(e) => Failure::from(e),
+        };
+        if !failure.is_wrong_region() || !self.follow(&failure).await {
+            return Err(failure);
+        }
+        request(self.client()).await.map_err(Failure::from)
+    }
+
+    /// Turns the client to the bucket's region. False if that can't be found, or is where the client already is.
+    async fn follow(&self, failure: &Failure) -> bool {
+        let client = self.client();
+        let region = match &failure.region {
+            Some(region) => Some(region.clone()),
+            None => region_of(&client, &self.bucket).await,
+        };
+        let known = client.config().region().map(|r| r.to_string());
+        let Some(region) = region.filter(|r| Some(r) != known.as_ref()) else { return false };
+        tracing::debug!(bucket = self.bucket, region, "the bucket is in another region");
+        let moved = client.config().to_builder().region(Region::new(region)).build();
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = Client::from_conf(moved);
+        true
+    }
+
+    fn error(&self, doing: &str, failure: Failure) -> Error {
+        failure.error(doing, &self.describe())
+    }
+
+    async fn put_once(&self, key: &str, bytes: &[u8], when: &Precondition) -> Result<Etag, Failure> {
+        let sent = self.call(|client| {
+            let request = client.put_object().bucket(&self.bucket).key(self.full(key));
+            let request = match when {
+                Precondition::None => request,
+                Precondition::Absent => request.if_none_match("*"),
+                Precondition::Match(etag) => request.if_match(quoted(etag)),
+            };
+            request.body(ByteStream::from(bytes.to_vec())).send()
+        });
+        Ok(etag(sent.await?.e_tag()))
+    }
+
+    async fn delete_once(&self, key: &str, when: &Precondition) -> Result<(), Failure> {
+        let sent = self.call(|client| {
+            let request = client.delete_object().bucket(&self.bucket).key(self.full(key));
+            match when {
+                Precondition::Match(etag) => request.if_match(quoted(etag)),
+                _ => request,
+            }
+            .send()
+        });
+        sent.await.map(|_| ())
+    }
+
+    fn undecided(&self) -> ExponentialBuilder {
+        let base = ExponentialBuilder::default().with_min_delay(Duration::from_millis(25));
+        base.with_max_times(UNDECIDED_TIMES).with_jitter().with_jitter_seed(self.jitter)
+    }
+
+    /// Pages through a listing. `delimiter` asks for one level only.
+    async fn pages(&self, prefix: &str, start_after: Option<&str>, delimiter: Option<&str>) -> Result<Level> {
+        let mut level = Level::default();
+        let mut token: Option<String> = None;
+        loop {
+            let page = self.call(|client| {
+                let request = client.list_objects_v2().bucket(&self.bucket).prefix(self.full(prefix));
+                let request = request.set_delimiter(delimiter.map(str::to_owned));
+                // S3 ignores `start-after` once there is a token.
+                let start = start_after.filter(|_| token.is_none()).map(|s| self.full(s));
+                request.set_start_after(start).set_continuation_token(token.clone()).send()
+            });
+            let page = page.await.map_err(|f| self.error(&format!("list {prefix}"), f))?;
+            level.entries.extend(page.contents().iter().filter_map(|o| self.entry(o)));
+            let prefixes = page.common_prefixes().iter().filter_map(|p| self.relative(p.prefix()?));
+            level.prefixes.extend(prefixes);
+            match page.next_continuation_token() {
+                Some(next) if page.is_truncated().unwrap_or(false) => token = Some(next.to_owned()),
+                _ => return Ok(level),
+            }
+        }
+    }
+
+    fn entry(&self, object: &Object) -> Option<Entry> {
+        let size = object.size().and_then(|s| u64::try_from(s).ok()).unwrap_or_default();
+        Some(Entry { key: self.relative(object.key()?)?, etag: etag(object.e_tag()), size })
+    }
+
+    /// One page of the versions and delete markers below a full prefix.
+    async fn versions(&self, prefix: &str) -> Result<Vec<ObjectIdentifier>> {
+        let page = self.call(|client| client.list_object_versions().bucket(&self.bucket).prefix(prefix).send());
+        let page = page.await.map_err(|f| self.error(&format!("list the versions of {prefix}"), f))?;
+        let versions = page.versions().iter().map(|v| (v.key(), v.version_id()));
+        let markers = page.delete_markers().iter().map(|m| (m.key(), m.version_id()));
+        Ok(versions
+            .chain(markers)
+            .filter_map(|(key, id)| {
+                ObjectIdentifier::builder().key(key?).set_version_id(id.map(str::to_owned)).build().ok()
+            })
+            .collect())
+    }
+
+    async fn remove_versions(&self, versions: Vec<ObjectIdentifier>) -> Result<()> {
+        let doing = "delete old versions";
+        let delete = Delete::builder().set_objects(Some(versions)).quiet(true).build();
+        let delete = delete.map_err(|e| Error::failed(format!("can't {doing}")).because(e))?;
+        let sent = self.call(|client| client.delete_objects().bucket(&self.bucket).delete(delete.clone()).send()).await;
+        let answer = sent.map_err(|f| self.error(doing, f))?;
+        let refused: Vec<String> = answer
+            .errors()
+            .iter()
+            .map(|e| format!("{}: {}", e.key().unwrap_or("?"), e.code().unwrap_or("refused")))
+            .collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let error = Error::failed(format!("can't delete {} objects or versions in {}", refused.len(), self.describe()))
+            .hint("the credentials need s3:DeleteObject and s3:DeleteObjectVersion; a retention lock also forbids it");
+        Err(refused.into_iter().take(5).fold(error, Error::detail))
+    }
+}
+
+#[async_trait]
+impl Store for S3 {
+    async fn get(&self, key: &str) -> Result<Option<Blob>> {
+        match self.fetch(key, None).await? {
+            Fetched::Changed(blob) => Ok(Some(blob)),
+            Fetched::Missing | Fetched::Unchanged => Ok(None),
+        }
+    }
+
+    async fn get_if_changed(&self, key: &str, known: &Etag) -> Result<Fetched> {
+        self.fetch(key, Some(known)).await
+    }
+
+    async fn put(&self, key: &str, bytes: &[u8], when: Precondition) -> Result<Etag, PutError> {
+        let attempt = || self.put_once(key, bytes, &when);
+        let failure = match attempt.retry(self.undecided()).when(Failure::is_undecided).await {
+            Ok(etag) => return Ok(etag),
+            Err(failure) => failure,
+        };
+        let refused = when != Precondition::None && failure.is_lost_precondition();
+        if refused || failure.may_have_happened() {
+            // If the object can't be read either, the first failure is the one to show.
+            match self.get(key).await {
+                Ok(Some(found)) if found.bytes == bytes => return Ok(found.etag),
+                Err(e) if refused => return Err(PutError::Failed(e)),
+                _ if refused => return Err(PutError::Conflict),
+                _ => {}
+            }
+        }
+        Err(self.error(&format!("write {key}"), failure).into())
+    }
+
+    async fn delete(&self, key: &str, when: Precondition) -> Result<(), PutError> {
+        if when == Precondition::Absent {
+            return if self.get(key).await?.is_none() { Ok(()) } else { Err(PutError::Conflict) };
+        }
+        let attempt = || self.delete_once(key, &when);
+        let failure = match attempt.retry(self.undecided()).when(Failure::is_undecided).await {
+            Err(failure) if !failure.is_missing_object() => failure,
+            _ => return Ok(()),
+        };
+        if failure.is_lost_precondition() {
+            return if self.get(key).await?.is_none() { Ok(()) } else { Err(PutError::Conflict) };
+        }
+        Err(self.error(&format!("delete {key}"), failure).into())
+    }
+
+    async fn list(&self, prefix: &str, start_after: Option<&str>) -> Result<Vec<Entry>> {
+        Ok(self.pages(prefix, start_after, None).await?.entries)
+    }
+
+    async fn list_level(&self, prefix: &str, start_after: Option<&str>) -> Result<Level> {
+        self.pages(prefix, start_after, Some("/")).await
+    }
+
+    /// Takes the first page of versions until there is none: a delete for good needs every version by its id.
+    async fn remove_tree(&self, prefix: &str) -> Result<u64> {
+        let prefix = self.full(prefix);
+        let mut removed = 0;
+        loop {
+            let versions = self.versions(&prefix).await?;
+            if versions.is_empty() {
+                return Ok(removed);
+            }
+            removed += versions.len() as u64;
+            self.remove_versions(versions).await?;
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!("s3://{}/{}", self.bucket, self.prefix).trim_end_matches('/').to_owned()
+    }
+}
+
+impl S3 {
+    async fn fetch(&self, key: &str, known: Option<&Etag>) -> Result<Fetched> {
+        let sent = self.call(|client| {
+            let request = client.get_object().bucket(&self.bucket).key(self.full(key));
+            request.set_if_none_match(known.map(quoted)).send()
+        });
+        let object = match sent.await {
+            Ok(object) => object,
+            Err(f) if f.status == Some(304) => return Ok(Fetched::Unchanged),
+            Err(f) if f.is_missing_object() => return Ok(Fetched::Missing),
+            Err(f) => return Err(self.error(&format!("read {key}"), f)),
+        };
+        let etag = etag(object.e_tag());
+        let bytes = object.body.collect().await;
+        let bytes = bytes.map_err(|e| {
+            Error::failed(format!("reading {key} in {} was cut off", self.describe()))
+                .hint("run the command again")
+                .because(e)
+        })?;
+        Ok(Fetched::Changed(Blob { bytes: bytes.to_vec(), etag }))
+    }
+}
+
+/// The region that a bucket says it is in: in the answer to HeadBucket, also in a refusal, or by its own call.
+pub(super) async fn region_of(client: &Client, bucket: &str) -> Option<String> {
+    let head = client.head_bucket().bucket(bucket).send().await;
+    let told = match head {
+        Ok(head) => head.bucket_region().map(str::to_owned),
+        Err(e) => Failure::from(e).region,
+    };
+    if told.is_some() {
+        return told;
+    }
+    let location = client.get_bucket_location().bucket(bucket).send().await.ok()?;
+    match location.location_constraint().map(|l| l.as_str()) {
+        None | Some("") => Some("us-east-1".into()),
+        Some("EU") => Some("eu-west-1".into()),
+        Some(region) => Some(region.into()),
+    }
+}
+
+/// S3 quotes etags in answers, and some servers do so in headers only.
+fn etag(raw: Option<&str>) -> Etag {
+    Etag::new(raw.unwrap_or_default().trim_matches('"'))
+}
+
+fn quoted(etag: &Etag) -> String {
+    format!("\"{}\"", etag.as_str())
+}
