@@ -10,5 +10,6 @@ pub mod plan;
 pub mod resource;
 pub mod select;
 pub mod state;
+pub mod spec;
 
 pub use error::{Error, Result};

@@ -1,0 +1,42 @@
+//! What people write: a Cluster and its InstanceGroups, as typed values.
+//!
+//! The fields are kOps' (`v1alpha2` names); doc comments are the help that `kspot explain` and the JSON schema show.
+//! Fields are optional and hold what was written; the accessors ([`ClusterSpec::network_cidr`],
+//! [`InstanceGroupSpec::root_volume`] ...) answer with every default applied.
+
+mod block;
+mod scalar;
+
+pub mod addons;
+pub mod api;
+pub mod cluster;
+pub mod derived;
+pub mod duration;
+pub mod etcd;
+pub mod iam;
+pub mod instance_group;
+pub mod int_or_percent;
+pub mod kubernetes;
+pub mod metadata;
+pub mod mixed_instances;
+pub mod network;
+pub mod networking;
+pub mod object;
+pub mod quantity;
+pub mod rolling_update;
+pub mod taint;
+pub mod version;
+pub mod volume;
+
+pub use cluster::{Cluster, ClusterSpec};
+pub use derived::region_of_zone;
+pub use duration::GoDuration;
+pub use instance_group::{InstanceGroup, InstanceGroupSpec, Role};
+pub use int_or_percent::IntOrPercent;
+pub use metadata::{API_VERSION, CLUSTER_LABEL, Metadata};
+pub use mixed_instances::MixedInstancesPolicy;
+pub use networking::{Subnet, SubnetType};
+pub use object::{Kind, Object};
+pub use quantity::Quantity;
+pub use taint::{Taint, TaintEffect};
+pub use version::KubernetesVersion;
