@@ -9,7 +9,7 @@ pub mod graph;
 pub mod plan;
 pub mod resource;
 pub mod select;
-pub mod state;
 pub mod spec;
+pub mod state;
 
 pub use error::{Error, Result};
