@@ -29,6 +29,8 @@ impl Model for DhcpOptions {
         replace: ReplaceOrder::CreateFirst,
         text: &[],
         ec2_type: Some("dhcp-options"),
+        only_grows: &[],
+        loses_data: None,
     };
 }
 

@@ -26,6 +26,8 @@ impl Model for InternetGateway {
         replace: ReplaceOrder::DeleteFirst,
         text: &[],
         ec2_type: Some("internet-gateway"),
+        only_grows: &[],
+        loses_data: None,
     };
 }
 

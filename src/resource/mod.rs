@@ -29,6 +29,7 @@ registry::kinds! {
     "dhcp-options" => DhcpOptions in dhcp_options,
     "vpc" => Vpc in vpc,
     "internet-gateway" => InternetGateway in internet_gateway,
+    "subnet" => Subnet in subnet,
 }
 
 /// In which order a replacement's two halves happen.
@@ -56,6 +57,10 @@ pub struct Rules {
     /// The EC2 resource type (as in `DescribeTags`), if tags tell whether any exist; the sweep of a kind that no tag
     /// mentions is skipped.
     pub ec2_type: Option<&'static str>,
+    /// Numeric fields that can be raised in place, while lowering one forces a replacement.
+    pub only_grows: &'static [&'static str],
+    /// What is lost for good when one is deleted, in words: `the etcd data on it`.
+    pub loses_data: Option<&'static str>,
 }
 
 /// The pure half of a kind.

@@ -1,9 +1,9 @@
 //! VPC, with its address ranges and DNS attributes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Vpc as AwsVpc, VpcAttributeName, VpcCidrBlockStateCode};
+use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, Vpc as AwsVpc, VpcAttributeName, VpcCidrBlockStateCode};
 use serde::{Deserialize, Serialize};
 
 use super::{Aws, Changed, Created, Found, Kind, Model, Ref, ReplaceOrder, Rules, Tags, tags};
@@ -39,7 +39,45 @@ impl Model for Vpc {
         replace: ReplaceOrder::DeleteFirst,
         text: &[],
         ec2_type: Some("vpc"),
+        only_grows: &[],
+        loses_data: None,
     };
+}
+
+/// The attribute that holds the VPC's IPv6 range.
+pub(super) const IPV6_CIDR: &str = "ipv6-cidr";
+
+/// The VPC's IPv6 range; one that is being taken away does not count.
+fn ipv6_of(vpc: &AwsVpc) -> Option<&str> {
+    vpc.ipv6_cidr_block_association_set().iter().find_map(|a| {
+        let state = a.ipv6_cidr_block_state().and_then(|s| s.state());
+        if state.is_none_or(is_there) { a.ipv6_cidr_block() } else { None }
+    })
+}
+
+fn is_there(state: &VpcCidrBlockStateCode) -> bool {
+    matches!(state, VpcCidrBlockStateCode::Associated | VpcCidrBlockStateCode::Associating)
+}
+
+/// The IPv6 ranges of VPCs by id, ours or shared; no VPC, no request.
+pub(super) async fn ipv6_ranges(
+    cloud: &AwsCloud,
+    vpcs: impl IntoIterator<Item = String>,
+) -> Result<BTreeMap<String, String>> {
+    let ids: BTreeSet<String> = vpcs.into_iter().collect();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let filter = Filter::builder().name("vpc-id").set_values(Some(ids.into_iter().collect())).build();
+    let mut pages = cloud.ec2.describe_vpcs().filters(filter).into_paginator().items().send();
+    let mut ranges = BTreeMap::new();
+    while let Some(vpc) = pages.next().await {
+        let vpc = vpc.map_err(|e| AwsError::of("read the IPv6 ranges of VPCs", &e))?;
+        if let (Some(id), Some(range)) = (vpc.vpc_id(), ipv6_of(&vpc)) {
+            ranges.insert(id.to_owned(), range.to_owned());
+        }
+    }
+    Ok(ranges)
 }
 
 async fn list(cloud: &AwsCloud, scope: &Scope) -> Result<Vec<(AwsVpc, Tags)>> {
@@ -74,17 +112,14 @@ async fn normalise(cloud: &AwsCloud, vpc: &AwsVpc, tags: Tags) -> Result<Found<V
     )
     .await?;
     let cidr = vpc.cidr_block().unwrap_or_default();
-    let associated = vpc.cidr_block_association_set().iter().filter(|a| {
-        a.cidr_block_state().and_then(|s| s.state()).is_none_or(|s| {
-            matches!(s, VpcCidrBlockStateCode::Associated | VpcCidrBlockStateCode::Associating)
-        })
-    });
+    let associated = vpc.cidr_block_association_set().iter();
+    let associated = associated.filter(|a| a.cidr_block_state().and_then(|s| s.state()).is_none_or(is_there));
     let additional = associated.filter_map(|a| a.cidr_block()).filter(|c| *c != cidr).map(str::to_owned).collect();
-    let ipv6 = vpc.ipv6_cidr_block_association_set().iter().find_map(|a| a.ipv6_cidr_block());
+    let ipv6 = ipv6_of(vpc);
     Ok(Found {
         name: tags.get(tags::NAME).cloned().unwrap_or_default(),
         id: id.to_owned(),
-        attrs: ipv6.map(|c| ("ipv6-cidr".to_owned(), c.to_owned())).into_iter().collect(),
+        attrs: ipv6.map(|c| (IPV6_CIDR.to_owned(), c.to_owned())).into_iter().collect(),
         resource: Vpc {
             cidr: cidr.to_owned(),
             additional_cidrs: additional,
@@ -130,8 +165,8 @@ impl Vpc {
         once::until(&format!("the IPv6 range of {}", call.addr), 20, || async {
             let all = list(call.cloud, &scope).await?;
             let vpc = all.iter().find(|(v, _)| v.vpc_id() == Some(id));
-            let cidr = vpc.and_then(|(v, _)| v.ipv6_cidr_block_association_set().iter().find_map(|a| a.ipv6_cidr_block()));
-            Ok(cidr.map(|c| Attrs::from([("ipv6-cidr".to_owned(), c.to_owned())])))
+            let cidr = vpc.and_then(|(v, _)| ipv6_of(v));
+            Ok(cidr.map(|c| Attrs::from([(IPV6_CIDR.to_owned(), c.to_owned())])))
         })
         .await
     }
