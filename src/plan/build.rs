@@ -73,13 +73,19 @@ fn delete(addr: &Addr, observed: &crate::cloud::Observed) -> Change {
 fn forced(mut change: Change) -> Change {
     let rules = change.addr.kind.rules();
     for field in &mut change.fields {
-        field.forces_replacement = rules.forces_replacement.iter().any(|f| is_within(&field.path, f));
+        let fixed = rules.forces_replacement.iter().any(|f| is_within(&field.path, f));
+        field.forces_replacement = fixed || (rules.only_grows.contains(&field.path.as_str()) && shrinks(field));
     }
     if let Some(field) = change.fields.iter().find(|f| f.forces_replacement) {
         change.action = Action::replace(rules.replace);
         change.reason = Reason::Forced { field: field.path.clone() };
     }
     change
+}
+
+fn shrinks(field: &FieldChange) -> bool {
+    let number = |v: &Option<Value>| v.as_ref().and_then(Value::as_f64);
+    matches!((number(&field.before), number(&field.after)), (Some(before), Some(after)) if after < before)
 }
 
 /// A replaced resource has a new id: what refers to it is updated, or replaced where that reference can't be changed

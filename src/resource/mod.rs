@@ -29,6 +29,7 @@ registry::kinds! {
     "dhcp-options" => DhcpOptions in dhcp_options,
     "vpc" => Vpc in vpc,
     "internet-gateway" => InternetGateway in internet_gateway,
+    "node-config" => NodeConfig in node_config,
     "subnet" => Subnet in subnet,
 }
 

@@ -91,8 +91,10 @@ block! {
         pub node_port_access: Vec<AccessSource>,
         /// Further names and addresses in the API server's certificate.
         pub additional_sans: Vec<String>,
-        /// Name of an existing EC2 key pair; an empty string means no key. Default: the key given to `create cluster`, if any.
+        /// Name of an existing EC2 key pair. Shared: never changed. Default: the key pair made of sshPublicKey, if any.
         pub ssh_key_name: Option<String>,
+        /// Public SSH key (OpenSSH format) of the machines' default user; kspot makes an EC2 key pair of it. Excludes sshKeyName.
+        pub ssh_public_key: Option<String>,
         /// etcd's clusters, a member per control-plane group. Default: main and events.
         pub etcd_clusters: Vec<EtcdCluster>,
         /// Rights.

@@ -106,9 +106,15 @@ impl Keys {
         self.below("addons/")
     }
 
-    /// The configuration of the nodes of a group. `role` is `control-plane`, `node` or `bastion`.
-    pub fn node(&self, role: &str, group: &str) -> String {
-        self.below(&format!("node/{role}/{group}.yaml"))
+    /// A configuration of nodes. Its name, `<role>/<group>-<sha256>`, tells its content, so that nodes which booted
+    /// with an older one still find it.
+    pub fn node(&self, name: &str) -> String {
+        self.below(&format!("node/{name}.yaml"))
+    }
+
+    /// The name of the nodes' configuration that a key holds.
+    pub fn node_of<'k>(&self, key: &'k str) -> Option<&'k str> {
+        key.strip_prefix(&self.nodes())?.strip_suffix(".yaml")
     }
 
     /// The prefix of the nodes' configurations.

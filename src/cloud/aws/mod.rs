@@ -15,6 +15,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use super::{Attrs, Cloud, Ids, Live, Observed, Scope, Update};
 use crate::error::{Error, Result};
 use crate::resource::{Addr, Created, Ref, Resource, tags};
+use crate::state::Store;
 pub use error::{AwsError, Class};
 
 /// The account that commands act in.
@@ -49,6 +50,8 @@ pub struct AwsCloud {
     pub sts: aws_sdk_sts::Client,
     /// The region's name.
     pub region: String,
+    /// Where the nodes' configurations are kept.
+    pub store: Option<Arc<dyn Store>>,
 }
 
 /// Loads the standard configuration chain (environment, profile, SSO, instance metadata) for a region.
@@ -85,7 +88,15 @@ impl AwsCloud {
             route53: aws_sdk_route53::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),
             region,
+            store: None,
         })
+    }
+
+    /// The same with a state store, in which the nodes' configurations are kept.
+    #[must_use]
+    pub fn with_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
     }
 
     /// Asks STS who is calling: proves the credentials, and gives the account for ARNs.
@@ -192,6 +203,3 @@ impl Cloud for AwsCloud {
         Resource::delete(&Call { cloud: self, addr, ids, token: &token }, live).await
     }
 }
-
-/// Shared handle to a cloud.
-pub type SharedCloud = Arc<dyn Cloud>;
