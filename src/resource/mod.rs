@@ -31,6 +31,11 @@ registry::kinds! {
     "internet-gateway" => InternetGateway in internet_gateway,
     "node-config" => NodeConfig in node_config,
     "subnet" => Subnet in subnet,
+    "elastic-ip" => ElasticIp in elastic_ip,
+    "nat-gateway" => NatGateway in nat_gateway,
+    "egress-only-internet-gateway" => EgressOnlyInternetGateway in egress_only_internet_gateway,
+    "key-pair" => KeyPair in key_pair,
+    "volume" => Volume in volume,
 }
 
 /// In which order a replacement's two halves happen.
