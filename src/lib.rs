@@ -12,5 +12,6 @@ pub mod resource;
 pub mod select;
 pub mod spec;
 pub mod state;
+pub mod ui;
 
 pub use error::{Error, Result};
