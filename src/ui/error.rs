@@ -65,7 +65,14 @@ mod tests {
         let (ui, out, err) = Ui::captured();
         ui.error(&sample());
         assert_eq!(out.take(), "");
-        insta::assert_snapshot!(err.take(), @"");
+        insta::assert_snapshot!(err.take(), @r"
+        error: writing cluster c.example.com
+          caused by: object config changed since it was read
+            revision 12 by alice, 3 minutes ago
+          caused by: connection reset by peer
+        hint: run the command again
+        hint: kspot history shows what was changed
+        ");
     }
 
     /// A cause that only repeats the message is left out, unless -v asks for everything.
@@ -77,7 +84,11 @@ mod tests {
         assert_eq!(err.take(), "error: no bucket b\n");
         let (ui, _, err) = Ui::for_test(Options { verbose: 1, ..Options::default() }, Terminal::default(), "");
         ui.error(&twice());
-        insta::assert_snapshot!(err.take(), @"");
+        insta::assert_snapshot!(err.take(), @r"
+        error: no bucket b
+          caused by: no bucket b
+        exit code 1 (Failed)
+        ");
     }
 
     /// Colour marks the leading words only.
@@ -88,6 +99,10 @@ mod tests {
         ui.error(
             &Error::invalid("1 problem").detail("c.yaml:3:5: spec.zones: is empty").hint("kspot explain spec.zones"),
         );
-        insta::assert_snapshot!(err.take().replace('\u{1b}', "ESC"), @"");
+        insta::assert_snapshot!(err.take().replace('\u{1b}', "ESC"), @r"
+        ESC[1mESC[31merror:ESC[0m 1 problem
+          c.yaml:3:5: spec.zones: is empty
+        ESC[1mESC[36mhint:ESC[0m kspot explain spec.zones
+        ");
     }
 }

@@ -116,10 +116,38 @@ mod tests {
     /// One push gives every form.
     #[test]
     fn every_form_of_the_same_data() {
-        insta::assert_snapshot!(printed(&groups(), Output::Table).0, @"");
-        insta::assert_snapshot!(printed(&groups(), Output::Json).0, @"");
-        insta::assert_snapshot!(printed(&groups(), Output::Yaml).0, @"");
-        insta::assert_snapshot!(printed(&groups(), Output::Name).0, @"");
+        insta::assert_snapshot!(printed(&groups(), Output::Table).0, @r"
+        NAME               ROLE
+        nodes-1a           Node
+        control-plane-1a   ControlPlane
+        ");
+        insta::assert_snapshot!(printed(&groups(), Output::Json).0, @r#"
+        {
+          "formatVersion": "1.0",
+          "items": [
+            {
+              "name": "nodes-1a",
+              "role": "Node"
+            },
+            {
+              "name": "control-plane-1a",
+              "role": "ControlPlane"
+            }
+          ]
+        }
+        "#);
+        insta::assert_snapshot!(printed(&groups(), Output::Yaml).0, @r"
+        formatVersion: '1.0'
+        items:
+        - name: nodes-1a
+          role: Node
+        - name: control-plane-1a
+          role: ControlPlane
+        ");
+        insta::assert_snapshot!(printed(&groups(), Output::Name).0, @r"
+        nodes-1a
+        control-plane-1a
+        ");
     }
 
     /// Specs come out as the texts they are, one document after the other.

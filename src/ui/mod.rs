@@ -6,6 +6,7 @@
 mod error;
 pub mod json;
 pub mod listing;
+mod prompt;
 mod stream;
 pub mod style;
 pub mod table;

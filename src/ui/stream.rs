@@ -20,10 +20,6 @@ impl Stream {
         Stream { out, color, closed: false, failure: None }
     }
 
-    pub(super) fn has_color(&self) -> bool {
-        self.color
-    }
-
     /// Writes the text and flushes it.
     pub(super) fn write(&mut self, text: &str) {
         if self.closed {

@@ -183,18 +183,34 @@ mod tests {
         t
     }
 
+    fn plain(wide: bool, width: Option<usize>) -> String {
+        anstream::adapter::strip_str(&sample().render(wide, width)).to_string()
+    }
+
     /// Columns are aligned, numbers to the right, what is missing is a dash.
     #[test]
     fn columns_are_aligned() {
-        insta::assert_snapshot!(sample().render(false, None), @"");
-        insta::assert_snapshot!(sample().render(true, None), @"");
+        insta::assert_snapshot!(plain(false, None), @r"
+        NAME            MIN   MACHINE TYPES
+        nodes-1a          2   m5.large,m5a.large,m6i.large,m6a.large
+        control-plane    10   -
+        ");
+        insta::assert_snapshot!(plain(true, None), @r"
+        NAME            MIN   SUBNETS      MACHINE TYPES
+        nodes-1a          2   eu-west-1a   m5.large,m5a.large,m6i.large,m6a.large
+        control-plane    10   -            -
+        ");
     }
 
     /// A narrow terminal cuts the flexible column and nothing else; a pipe cuts nothing.
     #[test]
     fn only_the_flexible_column_gives_way() {
-        let narrow = anstream::adapter::strip_str(&sample().render(false, Some(40))).to_string();
-        insta::assert_snapshot!(narrow, @"");
+        let narrow = plain(false, Some(40));
+        insta::assert_snapshot!(narrow, @r"
+        NAME            MIN   MACHINE TYPES
+        nodes-1a          2   m5.large,m5a.larg…
+        control-plane    10   -
+        ");
         assert!(narrow.lines().all(|l| l.chars().count() <= 40));
     }
 }
