@@ -4,8 +4,15 @@
 //! Fields are optional and hold what was written; the accessors ([`ClusterSpec::network_cidr`],
 //! [`InstanceGroupSpec::root_volume`] ...) answer with every default applied.
 
+mod alias;
 mod block;
+mod check;
+mod format;
+mod meaningless;
+mod path;
 mod scalar;
+mod shape;
+mod yaml;
 
 pub mod addons;
 pub mod api;
@@ -22,6 +29,9 @@ pub mod mixed_instances;
 pub mod network;
 pub mod networking;
 pub mod object;
+pub mod parse;
+pub mod print;
+pub mod problem;
 pub mod quantity;
 pub mod rolling_update;
 pub mod taint;
@@ -37,6 +47,13 @@ pub use metadata::{API_VERSION, CLUSTER_LABEL, Metadata};
 pub use mixed_instances::MixedInstancesPolicy;
 pub use networking::{Subnet, SubnetType};
 pub use object::{Kind, Object};
+pub use problem::{ObjectId, Place, Problem, Problems, Severity};
 pub use quantity::Quantity;
+pub use shape::schema;
 pub use taint::{Taint, TaintEffect};
 pub use version::KubernetesVersion;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;
