@@ -3,15 +3,25 @@
 //! * [`store`] is the trait; [`s3`], [`directory`] and [`memory`] fulfil it, and [`open`] picks one by its address.
 //! * [`location`] reads addresses such as `s3://bucket/prefix`; [`layout`] has every key.
 
+pub mod change;
+pub mod cluster;
 pub mod directory;
+pub mod history;
+mod index;
 pub mod layout;
 pub mod location;
 pub mod memory;
 pub mod s3;
+pub mod schema;
+pub mod specs;
 pub mod store;
 
+pub use change::{Changed, Intent};
+pub use cluster::ClusterStore;
+pub use history::{Revision, Texts};
 pub use layout::{Keys, SpecPath};
 pub use location::Location;
+pub use specs::Specs;
 pub use store::{Blob, Entry, Etag, Fetched, Level, Precondition, PutError, Store};
 
 use std::future::Future;
