@@ -5,10 +5,17 @@
 //! * [`instance_type`]: what a type is, as far as anybody here asks.
 //! * [`prices`]: spot prices per pool (a type in a zone) and on-demand prices; an unknown price is absent, never 0.
 //! * [`image`]: image specs such as `ubuntu/ubuntu-noble-*` and what they resolve to.
+//! * [`fetch`]: asks AWS, in as few requests as there are pages.
+//! * [`cache`]: keeps the answers on disk, and reads catalogues from files.
+//! * [`load()`]: the cache first, AWS for what it lacks.
 
+pub mod cache;
 mod compact;
+pub mod fetch;
 pub mod image;
 pub mod instance_type;
+mod load;
+mod pages;
 pub mod prices;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +23,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use image::ImageInfo;
+pub use cache::{Cache, Key};
+pub use fetch::Market;
+pub use image::{ImageInfo, ImageSpec};
 pub use instance_type::InstanceType;
+pub use load::{Loaded, Need, load, resolve_image};
 pub use prices::{Prices, SpotPrice};
 
 /// The version of the catalogue's JSON form; a file of another version is not read.

@@ -1,0 +1,129 @@
+//! On-demand prices out of the Pricing service.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_pricing::types::{Filter, FilterType};
+use serde::Deserialize;
+
+use super::Aws;
+use crate::catalogue::pages::{self, Page};
+use crate::cloud::aws::AwsError;
+use crate::error::{Error, Result};
+
+/// The on-demand prices of a region.
+#[derive(Debug, PartialEq)]
+pub(super) struct PriceList {
+    /// US dollars per hour by type.
+    pub(super) usd_per_hour: BTreeMap<String, f64>,
+    /// The latest date on which AWS published one of them, as it writes it.
+    pub(super) published: Option<String>,
+}
+
+/// The parts of a product's JSON that are read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    product: Product,
+    #[serde(default)]
+    terms: Terms,
+    publication_date: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Product {
+    attributes: Attributes,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Attributes {
+    instance_type: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Terms {
+    #[serde(rename = "OnDemand", default)]
+    on_demand: BTreeMap<String, Term>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Term {
+    price_dimensions: BTreeMap<String, Dimension>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Dimension {
+    price_per_unit: BTreeMap<String, String>,
+}
+
+impl Aws {
+    /// On-demand prices for Linux on shared hardware.
+    pub(super) async fn on_demand_prices(&self) -> Result<PriceList> {
+        let doing = "read the on-demand prices";
+        let filters: Vec<Filter> = [
+            ("operatingSystem", "Linux"),
+            ("regionCode", self.region.as_str()),
+            ("capacitystatus", "Used"),
+            ("preInstalledSw", "NA"),
+            ("tenancy", "Shared"),
+        ]
+        .into_iter()
+        .map(|(field, value)| Filter::builder().r#type(FilterType::TermMatch).field(field).value(value).build())
+        .collect::<Result<_, _>>()
+        .map_err(|e| Error::failed(doing).because(e))?;
+        let entries = pages::collect(doing, |token| {
+            let call = self.pricing.get_products().service_code("AmazonEC2").format_version("aws_v1");
+            let call = call.set_filters(Some(filters.clone())).max_results(100).set_next_token(token);
+            async move {
+                let answer = call.send().await.map_err(|e| AwsError::of(doing, &e))?;
+                Ok(Page { items: answer.price_list.unwrap_or_default(), next: answer.next_token })
+            }
+        });
+        price_list(&entries.await?)
+    }
+}
+
+/// Reads the products' JSON. An hour that costs nothing is no price; of several prices of a type the lowest counts.
+fn price_list(entries: &[String]) -> Result<PriceList> {
+    let mut list = PriceList { usd_per_hour: BTreeMap::new(), published: None };
+    for text in entries {
+        let entry: Entry = serde_json::from_str(text)
+            .map_err(|e| Error::failed("the AWS price list has a form that can't be read").because(e))?;
+        let Some(name) = entry.product.attributes.instance_type else { continue };
+        list.published = list.published.max(entry.publication_date);
+        let dimensions = entry.terms.on_demand.into_values().flat_map(|term| term.price_dimensions.into_values());
+        let prices = dimensions.filter_map(|d| d.price_per_unit.get("USD").and_then(|usd| usd.parse::<f64>().ok()));
+        if let Some(usd) = prices.filter(|usd| *usd > 0.0).min_by(f64::total_cmp) {
+            let known = list.usd_per_hour.entry(name).or_insert(usd);
+            *known = known.min(usd);
+        }
+    }
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn product(name: &str, usd: &str) -> String {
+        serde_json::json!({
+            "product": {"productFamily": "Compute Instance", "attributes": {"instanceType": name}},
+            "publicationDate": "2026-03-01T00:00:00Z",
+            "terms": {"OnDemand": {"A.B": {"priceDimensions": {"A.B.C": {"unit": "Hrs", "pricePerUnit": {"USD": usd}}}}}},
+        })
+        .to_string()
+    }
+
+    /// Prices come out of the nested form; free hours and products without terms are unknown; rubbish is an error.
+    #[test]
+    fn price_list_is_read() {
+        let bare = r#"{"product":{"attributes":{"instanceType":"m5.xlarge"}}}"#.to_owned();
+        let list =
+            price_list(&[product("m5.large", "0.0960000000"), product("c5.large", "0.0000000000"), bare]).unwrap();
+        assert_eq!(list.usd_per_hour, BTreeMap::from([("m5.large".to_owned(), 0.096)]));
+        assert_eq!(list.published.as_deref(), Some("2026-03-01T00:00:00Z"));
+        assert!(price_list(&["{".to_owned()]).is_err());
+    }
+}
