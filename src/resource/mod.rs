@@ -34,6 +34,9 @@ registry::kinds! {
     "elastic-ip" => ElasticIp in elastic_ip,
     "nat-gateway" => NatGateway in nat_gateway,
     "egress-only-internet-gateway" => EgressOnlyInternetGateway in egress_only_internet_gateway,
+    "route-table" => RouteTable in route_table,
+    "security-group" => SecurityGroup in security_group,
+    "security-group-rule" => SecurityGroupRule in security_group_rule,
     "key-pair" => KeyPair in key_pair,
     "volume" => Volume in volume,
 }
