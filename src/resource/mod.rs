@@ -37,6 +37,8 @@ registry::kinds! {
     "route-table" => RouteTable in route_table,
     "security-group" => SecurityGroup in security_group,
     "security-group-rule" => SecurityGroupRule in security_group_rule,
+    "hosted-zone" => HostedZone in hosted_zone,
+    "record-set" => RecordSet in record_set,
     "key-pair" => KeyPair in key_pair,
     "volume" => Volume in volume,
 }

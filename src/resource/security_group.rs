@@ -5,7 +5,7 @@ use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range, ResourceType,
 use serde::{Deserialize, Serialize};
 
 use super::{Aws, Changed, Created, Found, Kind, Model, Ref, ReplaceOrder, Rules, Tags, tags};
-use crate::cloud::aws::{AwsCloud, AwsError, Call, Class, ec2_cluster_filter, ec2_tag_spec, from_ec2_tags, no_retry, once};
+use crate::cloud::aws::{AwsCloud, AwsError, Call, ec2_cluster_filter, ec2_tag_spec, from_ec2_tags, no_retry, once};
 use crate::cloud::{Attrs, Scope};
 use crate::error::Result;
 
@@ -135,11 +135,7 @@ impl Aws for SecurityGroup {
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         once::deleted(60, || async {
             let delete = call.cloud.ec2.delete_security_group().group_id(&live.id).send().await;
-            match delete.map_err(|e| AwsError::of(call.doing("delete"), &e)) {
-                // Only a rule of somebody else that names the group, or a machine that is in it, holds it back.
-                Err(e) if e.class == Class::NotFound => Ok(()),
-                other => other.map(drop),
-            }
+            delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await
         .map_err(|e| {

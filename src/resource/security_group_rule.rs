@@ -242,16 +242,12 @@ impl Aws for SecurityGroupRule {
     async fn create(&self, call: &Call<'_>) -> Result<Created> {
         let rule = self.with_ids(call)?;
         let permission = self.permission(call)?;
-        let adopted = std::sync::atomic::AtomicBool::new(false);
-        let id = once::create_once(
-            || authorize(call, &rule, &permission),
-            || async {
-                adopted.store(true, std::sync::atomic::Ordering::Relaxed);
-                find(call, &rule).await
-            },
+        let (id, was_there) = once::create_once(
+            || async { Ok((authorize(call, &rule, &permission).await?, false)) },
+            || async { Ok(find(call, &rule).await?.map(|id| (id, true))) },
         )
         .await?;
-        if adopted.into_inner() {
+        if was_there {
             // One that was there (by hand, by AWS) becomes ours: it does what the spec asks for.
             let tag = call.cloud.ec2.create_tags().resources(&id).set_tags(Some(ec2_tags(&self.tags))).send().await;
             tag.map_err(|e| AwsError::of(call.doing("adopt"), &e))?;

@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use super::{AwsCloud, AwsError};
 use crate::cloud::{Live, Observed, Scope};
 use crate::error::{Error, Result};
-use crate::resource::{Addr, Found, Kind, Ref, Resource, reference, tags};
+use crate::resource::{Addr, Found, Kind, Ref, Resource, record_set, reference, tags};
 
 /// Everything of the cluster. One `DescribeTags` tells which EC2 kinds exist at all, so that the sweeps of kinds that
 /// the cluster does not have cost nothing.
@@ -77,6 +77,10 @@ fn address(found: Vec<(Kind, Found<Resource>)>) -> Result<Live> {
             addr.name = format!("{} ({})", f.name, f.id);
         }
         by_id.insert(f.id.clone(), addr.clone());
+        // A DNS alias names its load balancer by what that answers to.
+        if let Some(name) = f.attrs.get(record_set::DNS_NAME) {
+            by_id.insert(record_set::plain_name(name), addr.clone());
+        }
         taken.insert(addr.clone());
         addressed.push((addr, f, value));
     }
