@@ -2,6 +2,7 @@
 //! changes are made. Pure.
 
 mod build;
+pub mod cost;
 mod diff;
 mod order;
 pub mod saved;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use build::build;
+pub use cost::Cost;
 pub use diff::diff;
 pub use order::{Op, Step, Steps, steps};
 

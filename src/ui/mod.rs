@@ -3,14 +3,19 @@
 //! stdout carries data (tables, JSON, YAML, plans), stderr the talk (progress, warnings, hints, errors, what was done).
 //! A [`Ui`] is a cheap handle that is given to whoever has something to say; it decides nothing about clusters.
 
+mod diff;
 mod error;
 pub mod json;
 pub mod listing;
+pub mod money;
+mod plan;
 mod prompt;
+pub mod size;
 mod stream;
 pub mod style;
 pub mod table;
 mod terminal;
+pub mod time;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -19,7 +24,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+pub use diff::unified;
 pub use listing::{Listing, Output};
+pub use plan::PlanView;
 pub use stream::Buffer;
 pub use style::Role;
 pub use table::{Cell, Column, Table};
