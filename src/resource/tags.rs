@@ -7,8 +7,13 @@ use crate::cloud::Scope;
 /// The tags of a resource, as kspot manages them (never `aws:` ones, never somebody else's).
 pub type Tags = BTreeMap<String, String>;
 
-/// The tag whose value is the cluster's name, on everything that the cluster owns.
-pub const CLUSTER: &str = "KubernetesCluster";
+/// The tag that marks what kspot made for a cluster; its value is the cluster's name. Sweeps look for this one: the
+/// tags of Kubernetes' own conventions are also on what controllers in the cluster make (load balancers, security
+/// groups, volumes of claims), which is not kspot's to change or delete.
+pub const CLUSTER: &str = "kspot.io/cluster";
+
+/// The tag by which Kubernetes' AWS controllers know the cluster; its value is the cluster's name.
+pub const KUBERNETES_CLUSTER: &str = "KubernetesCluster";
 
 /// The tag that holds the resource's name.
 pub const NAME: &str = "Name";
@@ -18,11 +23,12 @@ pub fn ownership(cluster: &str) -> String {
     format!("kubernetes.io/cluster/{cluster}")
 }
 
-/// The tags every owned resource carries: name, cluster, ownership.
+/// The tags every owned resource carries: name, cluster (kspot's mark and Kubernetes' own), ownership.
 pub fn owned(cluster: &str, name: &str) -> Tags {
     Tags::from([
         (NAME.to_owned(), name.to_owned()),
         (CLUSTER.to_owned(), cluster.to_owned()),
+        (KUBERNETES_CLUSTER.to_owned(), cluster.to_owned()),
         (ownership(cluster), "owned".to_owned()),
     ])
 }
@@ -35,7 +41,10 @@ const PREFIXES: &[&str] = &["kubernetes.io/", "k8s.io/", "kspot.io/", "kops.k8s.
 pub fn managed(scope: &Scope, tags: impl IntoIterator<Item = (String, String)>) -> Tags {
     tags.into_iter()
         .filter(|(k, _)| {
-            k == NAME || k == CLUSTER || PREFIXES.iter().any(|p| k.starts_with(p)) || scope.labels.contains(k)
+            k == NAME
+                || k == KUBERNETES_CLUSTER
+                || PREFIXES.iter().any(|p| k.starts_with(p))
+                || scope.labels.contains(k)
         })
         .collect()
 }
