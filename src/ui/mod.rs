@@ -7,8 +7,11 @@ mod diff;
 mod error;
 pub mod json;
 pub mod listing;
+mod log;
 pub mod money;
+mod outcome;
 mod plan;
+mod progress;
 mod prompt;
 pub mod size;
 mod stream;
@@ -16,6 +19,7 @@ pub mod style;
 pub mod table;
 mod terminal;
 pub mod time;
+mod words;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -26,7 +30,9 @@ use serde::Serialize;
 
 pub use diff::unified;
 pub use listing::{Listing, Output};
+pub use log::LogLine;
 pub use plan::PlanView;
+pub use progress::Progress;
 pub use stream::Buffer;
 pub use style::Role;
 pub use table::{Cell, Column, Table};
@@ -71,6 +77,8 @@ struct Inner {
     quiet: bool,
     verbose: u8,
     warned: Mutex<BTreeSet<String>>,
+    /// The progress display that is on the terminal now: printing makes it step aside.
+    screen: Mutex<Option<indicatif::MultiProgress>>,
 }
 
 /// What stands at the other end.
@@ -113,6 +121,7 @@ impl Ui {
             quiet: options.quiet,
             verbose: options.verbose,
             warned: Mutex::default(),
+            screen: Mutex::default(),
         }))
     }
 
@@ -128,6 +137,7 @@ impl Ui {
             quiet: options.quiet,
             verbose: options.verbose,
             warned: Mutex::default(),
+            screen: Mutex::default(),
         }));
         (ui, out, err)
     }
@@ -144,7 +154,7 @@ impl Ui {
         if !text.ends_with('\n') {
             text.push('\n');
         }
-        lock(&self.0.out).write(&text);
+        self.beside_progress(|| lock(&self.0.out).write(&text));
     }
 
     /// Prints one JSON document to stdout, with its `formatVersion`.
@@ -201,6 +211,19 @@ impl Ui {
     }
 
     fn err_line(&self, text: &str) {
-        lock(&self.0.err).write(&format!("{text}\n"));
+        self.beside_progress(|| lock(&self.0.err).write(&format!("{text}\n")));
+    }
+
+    fn beside_progress(&self, print: impl FnOnce()) {
+        let screen = lock(&self.0.screen).clone();
+        match screen {
+            Some(screen) => screen.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// The text as stderr may show it, for what is drawn there by other means.
+    fn for_stderr(&self, text: &str) -> String {
+        lock(&self.0.err).looks(text)
     }
 }

@@ -20,16 +20,17 @@ impl Stream {
         Stream { out, color, closed: false, failure: None }
     }
 
+    /// The text as this stream shows it: without colour, if it has none.
+    pub(super) fn looks(&self, text: &str) -> String {
+        if self.color { text.to_owned() } else { strip_str(text).to_string() }
+    }
+
     /// Writes the text and flushes it.
     pub(super) fn write(&mut self, text: &str) {
         if self.closed {
             return;
         }
-        let written = if self.color {
-            self.out.write_all(text.as_bytes())
-        } else {
-            self.out.write_all(strip_str(text).to_string().as_bytes())
-        };
+        let written = self.out.write_all(self.looks(text).as_bytes());
         if let Err(e) = written.and_then(|()| self.out.flush()) {
             self.closed = true;
             if e.kind() != io::ErrorKind::BrokenPipe {
