@@ -3,31 +3,40 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as Poller, Poll, Waker};
 
 use async_trait::async_trait;
 use proptest::prelude::*;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 use super::*;
 use crate::state::store::{Blob, Entry, Etag, Fetched, Level};
 
-/// A store whose every request waits for its turn.
+/// A store whose every request waits for its turn; of several sent at once any may be the first.
 #[derive(Debug)]
 struct InTurns {
     inner: Arc<Memory>,
-    turns: Semaphore,
+    waiting: Mutex<Vec<oneshot::Sender<()>>>,
     done: AtomicUsize,
 }
 
 impl InTurns {
     async fn turn(&self) -> &Memory {
-        if let Ok(turn) = self.turns.acquire().await {
-            turn.forget();
-        }
+        let (go, wait) = oneshot::channel();
+        self.waiting.lock().unwrap().push(go);
+        wait.await.unwrap();
         self.done.fetch_add(1, Ordering::Relaxed);
         &self.inner
+    }
+
+    fn grant(&self, pick: usize) {
+        let mut waiting = self.waiting.lock().unwrap();
+        if !waiting.is_empty() {
+            let n = pick % waiting.len();
+            waiting.swap_remove(n).send(()).unwrap();
+        }
     }
 }
 
@@ -135,13 +144,13 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// Lets one request through. A writer that has used up its life is dropped, as by `kill -9`.
-    fn turn(&mut self) {
+    fn turn(&mut self, pick: usize) {
         let Some(run) = &mut self.run else { return };
         if self.dies_after.is_some_and(|life| self.gate.done.load(Ordering::Relaxed) >= life) {
             self.run = None;
             return;
         }
-        self.gate.turns.add_permits(1);
+        self.gate.grant(pick);
         if let Poll::Ready(result) = run.as_mut().poll(&mut Poller::from_waker(Waker::noop())) {
             self.result = Some(result);
             self.run = None;
@@ -158,8 +167,11 @@ fn run(plan: &Plan, bed: &Bed) -> Results {
         .zip(&contexts)
         .enumerate()
         .map(|(n, ((edit, dies_after), ctx))| {
-            let gate =
-                Arc::new(InTurns { inner: bed.memory.clone(), turns: Semaphore::new(0), done: AtomicUsize::new(0) });
+            let gate = Arc::new(InTurns {
+                inner: bed.memory.clone(),
+                waiting: Mutex::new(Vec::new()),
+                done: AtomicUsize::new(0),
+            });
             let cluster = ClusterStore::new(gate.clone(), "c").unwrap();
             let run: Running<'_> = Box::pin(async move {
                 let intent = Intent { ctx, command: "set", message: "" };
@@ -181,8 +193,9 @@ fn run(plan: &Plan, bed: &Bed) -> Results {
             futures::executor::block_on(bed.by_hand(path, "by hand\n"));
             edited = true;
         }
-        let n = turns.next().unwrap() % writers.len();
-        writers[n].turn();
+        let turn = turns.next().unwrap();
+        let (n, pick) = (turn % writers.len(), turn / writers.len());
+        writers[n].turn(pick);
         taken += 1;
         assert!(taken < 20_000, "a writer never ends");
     }
