@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as Poller, Poll, Waker};
 
 use async_trait::async_trait;
+use futures::channel::oneshot;
 use proptest::prelude::*;
-use tokio::sync::oneshot;
 
 use super::*;
 use crate::state::store::{Blob, Entry, Etag, Fetched, Level};
