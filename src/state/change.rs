@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt};
+use jiff::SignedDuration;
 
 use super::cluster::{AT_ONCE, ClusterStore};
 use super::history::{OUTSIDE_EDIT, Revision, Texts};
@@ -21,6 +22,9 @@ use crate::error::{Error, Kind, Result};
 
 /// How often the store is put in order before a change gives way to faster writers.
 const ROUNDS: usize = 10;
+
+/// How old a draft may be when its working copies are moved without another look at the history.
+const PAUSE: SignedDuration = SignedDuration::from_secs(10);
 
 /// Who changes specs, and why: what the history will show.
 #[derive(Clone, Copy, Debug)]
@@ -108,8 +112,19 @@ impl ClusterStore {
         }
         let draft = self.draft(intent, before.head.as_ref(), after);
         let revision = self.commit(draft, before.head.as_ref(), &texts).await?;
-        self.move_copies(&revision, before.copies, &texts).await?;
+        if !self.overtaken(intent, &revision).await? {
+            self.move_copies(&revision, before.copies, &texts).await?;
+        }
         Ok(Changed { revision: Some(revision), outside_edit, texts, value })
+    }
+
+    /// After a long pause (a suspended machine) others may have moved the copies on, and back to what this process
+    /// remembers: equal content has equal etags, so If-Match alone would not notice.
+    async fn overtaken(&self, intent: &Intent<'_>, written: &Revision) -> Result<bool> {
+        if intent.ctx.now().duration_since(written.when) < PAUSE {
+            return Ok(false);
+        }
+        Ok(self.newest(written.number).await? > written.number)
     }
 
     async fn check(&self, expect: Expect, before: &Snapshot) -> Result<()> {

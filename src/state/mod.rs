@@ -3,6 +3,7 @@
 //! * [`store`] is the trait; [`s3`], [`directory`] and [`memory`] fulfil it, and [`open`] picks one by its address.
 //! * [`location`] reads addresses such as `s3://bucket/prefix`; [`layout`] has every key.
 
+pub mod applied;
 pub mod change;
 pub mod cluster;
 pub mod directory;
@@ -10,6 +11,7 @@ pub mod history;
 mod index;
 pub mod layout;
 pub mod location;
+pub mod lock;
 pub mod memory;
 pub mod s3;
 pub mod schema;

@@ -249,7 +249,7 @@ async fn check(plan: &Plan, bed: &Bed, (results, edited): Results) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     /// Whatever the order of requests and whoever dies when: see the module.
     #[test]
