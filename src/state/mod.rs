@@ -4,6 +4,7 @@
 //! * [`location`] reads addresses such as `s3://bucket/prefix`; [`layout`] has every key.
 
 pub mod applied;
+pub mod bucket;
 pub mod change;
 pub mod cluster;
 pub mod directory;

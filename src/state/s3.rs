@@ -130,6 +130,12 @@ impl S3 {
         sent.await.map(|_| ())
     }
 
+    /// Deletes the bucket, which must be empty.
+    pub(super) async fn delete_bucket(&self) -> Result<()> {
+        let sent = self.call(|client| client.delete_bucket().bucket(&self.bucket).send()).await;
+        sent.map(drop).map_err(|f| self.error("delete the bucket", f))
+    }
+
     fn undecided(&self) -> ExponentialBuilder {
         let base = ExponentialBuilder::default().with_min_delay(Duration::from_millis(25));
         base.with_max_times(UNDECIDED_TIMES).with_jitter().with_jitter_seed(self.jitter)
