@@ -1,11 +1,13 @@
 //! What a cluster's spec means once defaults are applied: the questions the model asks.
 
+use std::collections::BTreeSet;
+
 use ipnet::{IpNet, Ipv4Net};
 
 use super::addons::{CertManager, ClusterAutoscaler, NodeTerminationHandler};
 use super::api::ApiLoadBalancer;
 use super::cluster::{Cluster, ClusterSpec};
-use super::instance_group::{InstanceGroup, InstanceGroupSpec, Role};
+use super::instance_group::{InstanceGroup, InstanceGroupSpec, Role, ScalingProcess};
 use super::network::{AccessSource, Ipv4Cidr};
 use super::networking::{DnsType, FlannelBackend, LoadBalancerType, NatGateways, Subnet, SubnetType};
 use super::version::KubernetesVersion;
@@ -94,7 +96,7 @@ impl ClusterSpec {
 
     /// The zones of the subnets, sorted, each once.
     pub fn zones(&self) -> Vec<&str> {
-        let zones: std::collections::BTreeSet<&str> = self.subnets.iter().map(|s| s.zone.as_str()).collect();
+        let zones: BTreeSet<&str> = self.subnets.iter().map(|s| s.zone.as_str()).collect();
         zones.into_iter().collect()
     }
 
@@ -203,6 +205,17 @@ impl InstanceGroup {
         let subnets = cluster.subnets_of(&self.spec);
         let public = !subnets.is_empty() && subnets.iter().all(|s| !s.subnet_type.is_private());
         public && self.spec.associate_public_ip.unwrap_or(true)
+    }
+
+    /// The Auto Scaling processes that stand still: as given, else AZRebalance for a group that buys spot over several
+    /// zones, because rebalancing would end machines that nobody interrupts.
+    pub fn suspended_processes(&self, cluster: &ClusterSpec) -> BTreeSet<ScalingProcess> {
+        if !self.spec.suspend_processes.is_empty() {
+            return self.spec.suspend_processes.iter().copied().collect();
+        }
+        let zones: BTreeSet<&str> = cluster.subnets_of(&self.spec).iter().map(|s| s.zone.as_str()).collect();
+        let rebalances = self.spec.buys_spot() && zones.len() > 1;
+        rebalances.then_some(ScalingProcess::AZRebalance).into_iter().collect()
     }
 }
 

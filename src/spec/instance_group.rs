@@ -11,7 +11,7 @@ use super::kubernetes::{ContainerdConfig, KubeletConfig};
 use super::metadata::{CLUSTER_LABEL, Metadata};
 use super::mixed_instances::MixedInstancesPolicy;
 use super::rolling_update::{RollingUpdate, UpdatePolicy};
-use super::taint::Taint;
+use super::taint::{Taint, TaintEffect};
 use super::volume::{EbsVolume, Volume, VolumeMount, VolumeType, Wanted};
 
 /// A group of like machines.
@@ -459,6 +459,15 @@ impl InstanceGroupSpec {
     /// Rank for the autoscaler's `priority` expander.
     pub fn autoscale_priority(&self) -> i16 {
         self.autoscale_priority.unwrap_or(0)
+    }
+
+    /// Taints of the nodes: as given; a control plane without any keeps the workload away.
+    pub fn effective_taints(&self) -> Vec<Taint> {
+        if self.role != Role::ControlPlane || !self.taints.is_empty() {
+            return self.taints.clone();
+        }
+        let key = "node-role.kubernetes.io/control-plane".to_owned();
+        vec![Taint { key, value: String::new(), effect: TaintEffect::NoSchedule }]
     }
 
     /// Whether any machine of the group can be a spot machine.

@@ -57,15 +57,6 @@ impl Shape {
         }
     }
 
-    /// The names of a block's fields.
-    pub(crate) fn field_names(&self) -> impl Iterator<Item = &str> {
-        let fields = match self {
-            Shape::Block(fields) => fields.as_slice(),
-            _ => &[],
-        };
-        fields.iter().map(|f| f.name.as_str())
-    }
-
     /// The type in a few words: `list of strings`, `map of string to string`, `integer`.
     pub(crate) fn describe(&self) -> String {
         match self {
