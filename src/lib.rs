@@ -6,6 +6,7 @@ pub mod cloud;
 pub mod context;
 pub mod error;
 pub mod graph;
+pub mod model;
 pub mod ops;
 pub mod plan;
 pub mod resource;

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 
 use super::Input;
 use crate::error::{Error, Result};
+use crate::resource::policy::compact;
 use crate::resource::{Desired, IamRole, InstanceProfile, Kind, Ref};
 use crate::spec::{InstanceGroup, Role};
 pub use statement::{Policy, Statement};
@@ -28,14 +29,14 @@ pub(super) fn build(input: &Input<'_>, desired: &mut Desired) -> Result<()> {
         let name = input.names().iam(role);
         let tags = super::tags::owned(input, &name);
         let iam = IamRole {
-            trust: trust(input),
+            trust_policy: trust(input),
             policy: policy(input, role)?,
             managed_policies: managed_policies(input, role),
             permissions_boundary: input.cluster.spec.iam.as_ref().and_then(|i| i.permissions_boundary.clone()),
             tags: tags.clone(),
         };
         input.add(desired, &name, iam)?;
-        input.add(desired, &name, InstanceProfile { role: Some(Ref::to(Kind::IamRole, &name)), tags })?;
+        input.add(desired, &name, InstanceProfile { role: Ref::to(Kind::IamRole, &name), tags })?;
     }
     Ok(())
 }
@@ -75,11 +76,12 @@ fn policy(input: &Input<'_>, role: Role) -> Result<Option<String>> {
         return Ok(None);
     }
     let text = policy.to_json();
-    if text.len() > INLINE_LIMIT {
+    let length = compact(&text).len();
+    if length > INLINE_LIMIT {
         return Err(Error::invalid(format!(
             "the policy of role {} has {} characters, AWS takes {INLINE_LIMIT}",
             input.names().iam(role),
-            text.len()
+            length
         ))
         .hint("move statements from spec.additionalPolicies to a managed policy and name it in spec.externalPolicies"));
     }

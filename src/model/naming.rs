@@ -3,7 +3,9 @@
 //! The names are kOps', so that people and tools that know them find their way. A name that would be too long is cut and
 //! ends with a hash of the whole, so that two clusters whose names differ only at the end stay apart.
 
+use crate::resource::key_pair::normalised;
 use crate::spec::{InstanceGroup, Role};
+use crate::state::store::sha256;
 
 /// Longest name of an IAM role or instance profile (the profile's limit is 128; both have the same name).
 pub const IAM_LIMIT: usize = 64;
@@ -96,7 +98,7 @@ impl<'a> Names<'a> {
 
     /// The key pair: it is another one, with another name, when the key changes.
     pub fn key_pair(self, public_key: &str) -> String {
-        format!("{}-{}", self.group("kubernetes"), &super::sha256_hex(public_key.trim().as_bytes())[..16])
+        format!("{}-{}", self.group("kubernetes"), &sha256(normalised(public_key).as_bytes())[..16])
     }
 
     /// The name that the API server and the nodes inside call the API by.

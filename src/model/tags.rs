@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Input;
 use crate::resource::{Tags, tags};
-use crate::spec::{InstanceGroup, Role};
+use crate::spec::mixed_instances::MinMax;
+use crate::spec::{InstanceGroup, Role, Taint, TaintEffect};
 
 /// The tag of machines and their Auto Scaling group that names the instance group.
 pub const INSTANCE_GROUP: &str = "kspot.io/instancegroup";
@@ -96,14 +97,14 @@ fn lifecycle(group: &InstanceGroup) -> Option<&'static str> {
 }
 
 /// The taints that a group's nodes register with.
-pub fn taints(group: &InstanceGroup) -> Vec<crate::spec::Taint> {
+pub fn taints(group: &InstanceGroup) -> Vec<Taint> {
     let mut all = group.spec.taints.clone();
     let control_plane = "node-role.kubernetes.io/control-plane";
     if group.spec.role == Role::ControlPlane && !all.iter().any(|t| t.key == control_plane) {
-        all.push(crate::spec::Taint {
+        all.push(Taint {
             key: control_plane.to_owned(),
             value: String::new(),
-            effect: crate::spec::TaintEffect::NoSchedule,
+            effect: TaintEffect::NoSchedule,
         });
     }
     all.sort();
@@ -119,13 +120,13 @@ fn resources(input: &Input<'_>, group: &InstanceGroup) -> BTreeMap<&'static str,
     let by_attributes = policy.and_then(|p| p.instance_requirements.as_ref());
     let mut all = BTreeMap::from([("ephemeral-storage", format!("{}Gi", group.spec.root_volume().size_gib))]);
     if let Some(wanted) = by_attributes {
-        let least = |range: &Option<crate::spec::mixed_instances::MinMax>| range.as_ref().and_then(|r| r.min);
+        let least = |range: &Option<MinMax>| range.as_ref().and_then(|r| r.min);
         all.extend(least(&wanted.cpu).map(|q| ("cpu", q.to_string())));
         all.extend(least(&wanted.memory).map(|q| ("memory", q.to_string())));
         return all;
     }
     let one = [group.spec.machine_type().to_owned()];
-    let facts: Option<Vec<_>> = listed.unwrap_or(&one).iter().map(|t| input.facts.types.get(t)).collect();
+    let facts: Option<Vec<_>> = listed.unwrap_or(&one).iter().map(|t| input.types.get(t)).collect();
     if let Some(facts) = facts {
         all.extend(facts.iter().map(|t| t.vcpus).min().map(|n| ("cpu", n.to_string())));
         all.extend(facts.iter().map(|t| t.memory_mib).min().map(|n| ("memory", format!("{n}Mi"))));

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::resource::policy::canonical;
+
 /// One statement that allows something. Nothing here denies: what is not allowed is denied.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Statement {
@@ -103,8 +105,8 @@ impl Policy {
         self.statements.is_empty()
     }
 
-    /// The document, in IAM's JSON.
+    /// The document, in canonical form.
     pub fn to_json(&self) -> String {
-        json!({ "Version": "2012-10-17", "Statement": self.statements }).to_string()
+        canonical(&json!({ "Version": "2012-10-17", "Statement": self.statements }))
     }
 }
