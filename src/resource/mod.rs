@@ -6,6 +6,7 @@
 //! views, JSON, ordering, deletion, the in-memory cloud and the tests pick it up.
 
 mod addr;
+pub mod policy;
 pub mod reference;
 mod registry;
 pub mod tags;
@@ -22,7 +23,7 @@ pub use reference::Ref;
 pub use tags::Tags;
 
 use crate::cloud::aws::{AwsCloud, Call};
-use crate::cloud::{Attrs, Scope};
+use crate::cloud::{Attrs, Live, Scope};
 use crate::error::Result;
 
 registry::kinds! {
@@ -41,6 +42,16 @@ registry::kinds! {
     "record-set" => RecordSet in record_set,
     "key-pair" => KeyPair in key_pair,
     "volume" => Volume in volume,
+    "iam-role" => IamRole in iam_role,
+    "instance-profile" => InstanceProfile in instance_profile,
+    "target-group" => TargetGroup in target_group,
+    "load-balancer" => LoadBalancer in load_balancer,
+    "listener" => Listener in listener,
+    "launch-template" => LaunchTemplate in launch_template,
+    "auto-scaling-group" => AutoScalingGroup in auto_scaling_group,
+    "scaling-policy" => ScalingPolicy in scaling_policy,
+    "queue" => Queue in queue,
+    "event-rule" => EventRule in event_rule,
 }
 
 /// In which order a replacement's two halves happen.
@@ -82,6 +93,12 @@ pub trait Model:
     const KIND: Kind;
     /// What generic code must know of it.
     const RULES: Rules;
+
+    /// Completes an observation from everything else that was observed, once references are addresses. `None`: what it
+    /// refers to shows that it is not the cluster's.
+    fn finish(self, _attrs: &Attrs, _live: &Live) -> Option<Self> {
+        Some(self)
+    }
 }
 
 /// One resource as AWS has it.

@@ -68,6 +68,11 @@ macro_rules! kinds {
                 Ok(match kind { $(Kind::$kind => Resource::$kind(serde_json::from_value(value)?)),+ })
             }
 
+            /// Completes an observation: see [`Model::finish`].
+            pub fn finish(self, attrs: &Attrs, live: &Live) -> Option<Self> {
+                match self { $(Resource::$kind(r) => r.finish(attrs, live).map(Resource::$kind)),+ }
+            }
+
             /// Makes it on AWS.
             pub async fn create(&self, call: &Call<'_>) -> Result<Created> {
                 match self { $(Resource::$kind(r) => r.create(call).await),+ }

@@ -93,7 +93,20 @@ fn address(found: Vec<(Kind, Found<Resource>)>) -> Result<Live> {
             .map_err(|e| Error::failed(format!("{addr} was observed in a form that can't be read")).because(e))?;
         live.insert(addr, Observed { id: f.id, attrs: f.attrs, resource });
     }
-    Ok(live)
+    Ok(finish(live))
+}
+
+/// Lets each kind complete its observations from the others.
+fn finish(mut live: Live) -> Live {
+    let finished: Vec<_> =
+        live.iter().map(|(addr, o)| (addr.clone(), o.resource.clone().finish(&o.attrs, &live))).collect();
+    for (addr, resource) in finished {
+        match (resource, live.get_mut(&addr)) {
+            (Some(resource), Some(observed)) => observed.resource = resource,
+            _ => drop(live.remove(&addr)),
+        }
+    }
+    live
 }
 
 #[cfg(test)]
