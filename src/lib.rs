@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod catalogue;
+pub mod cli;
 pub mod cloud;
 pub mod context;
 pub mod error;

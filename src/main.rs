@@ -1,3 +1,7 @@
 //! The `kspot` binary: parse, run, exit code; nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kspot::cli::main()
+}

@@ -92,6 +92,24 @@ impl Cache {
         self.write(key, "types", catalogue)
     }
 
+    /// The types that specs used lately, unless they are missing, damaged or too old: a part of the inventory that costs
+    /// three requests, not dozens.
+    pub fn used_types(&self, key: &Key, now: Timestamp) -> Option<Catalogue> {
+        let catalogue: Catalogue = self.read(key, "used-types")?;
+        let usable = catalogue.format_version == FORMAT_VERSION && catalogue.region == key.region;
+        (usable && catalogue.age(now) < INVENTORY_TTL).then_some(catalogue)
+    }
+
+    /// Keeps the types that specs use.
+    pub fn keep_used_types(&self, key: &Key, catalogue: &Catalogue) -> Result<()> {
+        self.write(key, "used-types", catalogue)
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Keeps prices.
     pub fn keep_prices(&self, key: &Key, prices: &Prices) -> Result<()> {
         self.write(key, "prices", prices)

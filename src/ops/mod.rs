@@ -1,4 +1,15 @@
 //! What commands do, without their command lines and without printing: each file is one operation over the pure middle
 //! and its edges.
 
+pub mod agent;
+pub mod create;
+pub mod delete;
+pub mod drift;
+pub mod facts;
 pub mod new_cluster;
+pub mod permissions;
+pub mod pools;
+pub mod preflight;
+pub mod prepare;
+pub mod specs;
+pub mod update;

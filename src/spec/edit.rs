@@ -19,8 +19,8 @@ use super::yaml;
 /// There is no such field ("did you mean"), the value does not fit it, or the object would lack something it needs.
 pub fn set(object: &mut Object, path: &str, value: &str) -> Result<()> {
     let target = writable(object, path)?;
-    let new =
-        parsed(object, target.shape, value).map_err(|message| Error::usage(format!("{}: {message}", target.path)))?;
+    let context = Context { kind: object.kind(), path: &target.path };
+    let new = context.parsed(target.shape, value).map_err(Error::usage)?;
     let mut root = to_json(object);
     let slot = descend(&mut root, &target)?;
     match (slot, new) {

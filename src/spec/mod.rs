@@ -29,6 +29,7 @@ pub mod iam;
 pub mod instance_group;
 pub mod int_or_percent;
 pub mod kubernetes;
+pub mod merge;
 pub mod metadata;
 pub mod mixed_instances;
 pub mod network;

@@ -43,6 +43,20 @@ pub struct Applied {
     pub account: String,
     /// The AWS region.
     pub region: String,
+    /// What the apply looked for on AWS, in the observer's own form: where things can be that later specs do not name.
+    #[serde(default)]
+    pub scope: serde_json::Value,
+}
+
+impl Applied {
+    /// What was wrong with the last apply, if it did not end well.
+    pub fn trouble(&self) -> Option<String> {
+        match &self.outcome {
+            Outcome::Succeeded => None,
+            Outcome::Running => Some(format!("{} started it at {} and it never ended", self.who, self.when)),
+            Outcome::Failed { cause, .. } => Some(cause.clone()),
+        }
+    }
 }
 
 impl ClusterStore {

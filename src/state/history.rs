@@ -68,6 +68,8 @@ pub struct SpecDiff {
 /// One side of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {
+    /// Before the first revision.
+    Nothing,
     /// A recorded revision.
     Revision(u64),
     /// The specs as they are now, outside edits included.
@@ -167,6 +169,7 @@ impl ClusterStore {
 
     async fn side(&self, at: At) -> Result<Side> {
         match at {
+            At::Nothing => Ok(Side { specs: BTreeMap::new(), texts: None }),
             At::Revision(n) => Ok(Side { specs: self.revision(n).await?.specs, texts: None }),
             At::Now => {
                 let texts = self.read().await?.texts;

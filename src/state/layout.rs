@@ -163,6 +163,14 @@ impl SpecPath {
         segment(name).map_err(|why| Error::failed(format!("instance group name {name:?} {why}")))?;
         Ok(SpecPath::InstanceGroup(name.into()))
     }
+
+    /// The instance group's name; none for the cluster.
+    pub fn group_name(&self) -> Option<&str> {
+        match self {
+            SpecPath::Cluster => None,
+            SpecPath::InstanceGroup(name) => Some(name),
+        }
+    }
 }
 
 impl fmt::Display for SpecPath {

@@ -2,6 +2,7 @@
 
 pub mod elb;
 pub mod error;
+pub mod lookup;
 pub mod once;
 mod sweep;
 

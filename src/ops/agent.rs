@@ -1,0 +1,48 @@
+//! The binary that nodes run: which one, and its hash.
+//!
+//! Nodes run kspot itself. The binary for each architecture is `kspot-linux-amd64` or `kspot-linux-arm64` in the directory
+//! `KSPOT_AGENT_DIR`; without it, the running executable serves its own architecture.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest;
+
+use crate::context::Context;
+use crate::error::{Context as _, Result};
+use crate::model::AgentBinary;
+use crate::state::Keys;
+
+/// The environment variable that names the directory with the binaries.
+pub const DIRECTORY: &str = "KSPOT_AGENT_DIR";
+
+/// The architectures of nodes: as AWS calls them, and as releases do.
+const ARCHITECTURES: &[(&str, &str)] = &[("x86_64", "amd64"), ("arm64", "arm64")];
+
+/// The agents that are at hand, by AWS's name of their architecture.
+pub fn agents(context: &Context, keys: &Keys) -> Result<BTreeMap<String, AgentBinary>> {
+    let mut found = BTreeMap::new();
+    for (aws, release) in ARCHITECTURES {
+        let Some(file) = binary(context, release) else { continue };
+        let sha256 = sha256_of(&file)?;
+        found.insert((*aws).to_owned(), AgentBinary { key: keys.binary("linux", release, &sha256), sha256 });
+    }
+    Ok(found)
+}
+
+fn binary(context: &Context, release: &str) -> Option<PathBuf> {
+    if let Some(directory) = context.env(DIRECTORY) {
+        return Some(Path::new(directory).join(format!("kspot-linux-{release}"))).filter(|f| f.is_file());
+    }
+    let own = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        _ => return None,
+    };
+    if std::env::consts::OS == "linux" && own == release { std::env::current_exe().ok() } else { None }
+}
+
+fn sha256_of(file: &Path) -> Result<String> {
+    let bytes = std::fs::read(file).context(|| format!("can't read the node agent {}", file.display()))?;
+    Ok(digest::digest(&digest::SHA256, &bytes).as_ref().iter().map(|b| format!("{b:02x}")).collect())
+}

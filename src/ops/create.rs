@@ -1,0 +1,78 @@
+//! A new cluster before it is written: its specs, with images pinned and address ranges assigned.
+
+use super::facts::Facts;
+use super::new_cluster::NewCluster;
+use crate::error::{Error, Result};
+use crate::spec::{Cluster, InstanceGroup, Object, cidr, edit};
+
+/// The specs of a cluster that is about to be created.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Its groups.
+    pub groups: Vec<InstanceGroup>,
+}
+
+/// What is asked of spot workers at birth.
+#[derive(Clone, Debug, Default)]
+pub struct SpotWorkers {
+    /// vCPUs of each.
+    pub vcpus: Option<i32>,
+    /// Memory of each, as the selector reads it.
+    pub memory: Option<String>,
+    /// How many over all zones.
+    pub count: Option<u32>,
+}
+
+/// The specs that the options ask for, with `sets` and `unsets` made last.
+pub fn draft(new: &NewCluster, sets: &[String], unsets: &[String]) -> Result<Draft> {
+    let (mut cluster, groups) = new.specs()?;
+    cidr::assign(&mut cluster)?;
+    let mut object = Object::Cluster(Box::new(cluster));
+    for set in sets {
+        let set = set.strip_prefix("cluster.").unwrap_or(set);
+        let (path, value) = set
+            .split_once('=')
+            .ok_or_else(|| Error::usage(format!("--set {set} says no value")).hint("--set spec.field=value"))?;
+        edit::set(&mut object, path, value)?;
+    }
+    for unset in unsets {
+        edit::unset(&mut object, unset.strip_prefix("cluster.").unwrap_or(unset))?;
+    }
+    match object {
+        Object::Cluster(cluster) => Ok(Draft { cluster: *cluster, groups }),
+        Object::InstanceGroup(_) => Err(Error::failed("the cluster's spec became an instance group's")),
+    }
+}
+
+impl Draft {
+    /// The region that the zones are in.
+    pub fn region(&self) -> Result<String> {
+        self.cluster.spec.region().map(str::to_owned).ok_or_else(|| Error::usage("the zones name no region"))
+    }
+
+    /// Everything, the cluster first.
+    pub fn objects(&self) -> Vec<Object> {
+        let groups = self.groups.iter().cloned().map(|g| Object::InstanceGroup(Box::new(g)));
+        std::iter::once(Object::Cluster(Box::new(self.cluster.clone()))).chain(groups).collect()
+    }
+
+    /// Gives every group without an image today's default one, by its full name: tomorrow's plan is not changed by a
+    /// new release.
+    pub async fn pin_images(&mut self, facts: &Facts) -> Result<()> {
+        for group in &mut self.groups {
+            pin_image(facts, group).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Pins a group's image as [`Draft::pin_images`] does.
+pub async fn pin_image(facts: &Facts, group: &mut InstanceGroup) -> Result<()> {
+    if group.spec.image.is_none() {
+        let catalogue = facts.types(&super::facts::types_of(group).into_iter().collect()).await?;
+        group.spec.image = Some(facts.image(group, &catalogue).await?.pinned());
+    }
+    Ok(())
+}

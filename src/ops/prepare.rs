@@ -1,0 +1,172 @@
+//! From specs to plan: the facts, the model, one look at AWS, the difference.
+
+use std::sync::Arc;
+
+use crate::catalogue::Catalogue;
+use crate::cloud::aws::{Account, AwsCloud};
+use crate::cloud::{Cloud, Live, Scope};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::model;
+use crate::ops::facts::Facts;
+use crate::ops::specs::Specs;
+use crate::plan::saved::{Place, SavedPlan};
+use crate::plan::{Change, Plan};
+use crate::resource::{Desired, Kind, Resource, Tags};
+use crate::spec::{Cluster, InstanceGroup};
+use crate::state::applied::{Applied, Outcome};
+use crate::state::cluster::ClusterStore;
+use crate::state::{Location, Store};
+
+/// Where an operation works: the run, the store, the cloud, and where facts come from.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The run.
+    pub context: Context,
+    /// The store's address.
+    pub location: Location,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The cloud, in the cluster's region.
+    pub cloud: AwsCloud,
+    /// Types, images, the agent.
+    pub facts: Facts,
+}
+
+/// Everything that is known before a cluster is changed.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The revision of the specs.
+    pub revision: u64,
+    /// The cluster with every default filled in.
+    pub cluster: Cluster,
+    /// The groups with every default filled in.
+    pub groups: Vec<InstanceGroup>,
+    /// Who acts, where.
+    pub account: Account,
+    /// The types that the groups use.
+    pub catalogue: Catalogue,
+    /// What is wanted.
+    pub desired: Desired,
+    /// What is there.
+    pub live: Live,
+    /// What was looked for.
+    pub scope: Scope,
+    /// The difference, limited to `only`.
+    pub plan: Plan,
+    /// The groups that the plan is limited to; empty for all.
+    pub only: Vec<String>,
+    /// How many changes the limit leaves out.
+    pub left_out: usize,
+    /// The last apply, if there was one.
+    pub applied: Option<Applied>,
+}
+
+impl Prepared {
+    /// The plan's stable form.
+    pub fn saved(&self) -> SavedPlan {
+        SavedPlan::of(&self.plan, &self.place())
+    }
+
+    /// Where the plan belongs.
+    pub fn place(&self) -> Place {
+        Place {
+            cluster: self.cluster.name().to_owned(),
+            account: self.account.id.clone(),
+            region: self.account.region.clone(),
+            revision: self.revision,
+            groups: self.only.clone(),
+        }
+    }
+
+    /// Whether there is nothing to do and nothing to record.
+    pub fn is_settled(&self) -> bool {
+        let recorded = self.applied.as_ref().is_some_and(|a| a.revision == self.revision && a.outcome == Outcome::Succeeded);
+        self.plan.is_empty() && (recorded || !self.only.is_empty())
+    }
+}
+
+/// The store as the machines see it.
+fn machines_store(location: &Location, region: &str) -> model::Store {
+    match location {
+        Location::S3 { bucket, prefix } => {
+            model::Store::S3 { bucket: bucket.clone(), prefix: prefix.clone(), region: region.to_owned() }
+        }
+        Location::Directory(path) => model::Store::Directory(path.clone()),
+    }
+}
+
+/// Plans the specs' cluster. `only` limits the plan to what belongs to these groups.
+pub async fn prepare(site: &Site, specs: &Specs, only: &[String]) -> Result<Prepared> {
+    for name in only {
+        if !specs.groups.iter().any(|g| g.name() == name) {
+            let near = crate::error::did_you_mean(name, specs.groups.iter().map(InstanceGroup::name));
+            let error = Error::failed(format!("cluster {} has no instance group {name}", specs.cluster.name()));
+            return Err(near.into_iter().fold(error, |e, near| e.hint(format!("did you mean {near}?"))));
+        }
+    }
+    let (cluster, groups) = crate::spec::complete::complete(&specs.cluster, &specs.groups)?;
+    let store = ClusterStore::new(Arc::clone(&site.store), cluster.name())?;
+    let known = site.facts.of(&site.cloud, &cluster, &groups);
+    let (account, known, applied) =
+        futures::future::try_join3(site.cloud.account(), known, store.applied()).await?;
+    let desired = model::build(&model::Input {
+        cluster: &cluster,
+        groups: &groups,
+        account: &account,
+        store: &machines_store(&site.location, &account.region),
+        types: &known.catalogue.types,
+        facts: &known.facts,
+    })?;
+    let mut scope = model::scope(cluster.name(), &desired);
+    if let Some(applied) = &applied {
+        scope = scope.union(past(applied, cluster.name()));
+    }
+    let live = site.cloud.observe(&scope).await?;
+    let mut plan = crate::plan::build(&desired, &live);
+    let left_out = limit(&mut plan, only);
+    Ok(Prepared {
+        revision: specs.revision,
+        cluster,
+        groups,
+        account,
+        catalogue: known.catalogue,
+        desired,
+        live,
+        scope,
+        plan,
+        only: only.to_vec(),
+        left_out,
+        applied,
+    })
+}
+
+/// Where the last apply left things that today's specs may no longer name.
+fn past(applied: &Applied, cluster: &str) -> Scope {
+    let mut scope = serde_json::from_value(applied.scope.clone()).unwrap_or_else(|_| Scope::of(cluster));
+    // Older node configurations of groups that stay are history: only today's names say which are current.
+    scope.candidates.remove(Kind::NodeConfig.as_str());
+    scope
+}
+
+/// Leaves only the changes that belong to these groups, and says how many went.
+fn limit(plan: &mut Plan, only: &[String]) -> usize {
+    if only.is_empty() {
+        return 0;
+    }
+    let before = plan.changes.len();
+    plan.changes.retain(|c| group_of(c).is_some_and(|g| only.contains(&g)));
+    before - plan.changes.len()
+}
+
+/// The instance group that a change belongs to, if it belongs to one.
+fn group_of(change: &Change) -> Option<String> {
+    let resource = change.desired.as_ref().or(change.live.as_ref().map(|o| &o.resource))?;
+    match resource {
+        Resource::NodeConfig(config) => Some(config.group.clone()),
+        other => {
+            let tags: Tags = serde_json::from_value(other.field("tags")).ok()?;
+            tags.get(model::tags::INSTANCE_GROUP).cloned()
+        }
+    }
+}

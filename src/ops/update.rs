@@ -1,0 +1,128 @@
+//! Makes a plan true: under the lock, recorded at start and end, the same for saved plans.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::prepare::{Prepared, Site, prepare};
+use super::specs;
+use crate::apply::{self, Outcome, Reporter};
+use crate::error::{Error, Result};
+use crate::plan::saved::SavedPlan;
+use crate::spec::Object;
+use crate::state::applied::{Applied, Outcome as Recorded};
+use crate::state::Precondition;
+use crate::state::cluster::ClusterStore;
+use crate::state::lock::EXPIRY;
+
+/// Applies `prepared`. The lock is held from before the last look at the specs until the end; whatever moved since
+/// `prepared` was made leads to a new look at AWS before anything is changed.
+pub async fn update(
+    site: &Site,
+    prepared: Prepared,
+    expected: Option<&SavedPlan>,
+    reporter: &dyn Reporter,
+    stop: &CancellationToken,
+) -> Result<(Prepared, Outcome)> {
+    let cluster = prepared.cluster.name().to_owned();
+    let store = ClusterStore::new(Arc::clone(&site.store), &cluster)?;
+    let guard = store.lock(&site.context, "update cluster", EXPIRY).await?;
+    let stop = &either(stop, guard.lost());
+    let result = locked(site, &store, prepared, expected, reporter, stop).await;
+    let released = guard.release().await;
+    let done = result?;
+    released?;
+    Ok(done)
+}
+
+async fn locked(
+    site: &Site,
+    store: &ClusterStore,
+    prepared: Prepared,
+    expected: Option<&SavedPlan>,
+    reporter: &dyn Reporter,
+    stop: &CancellationToken,
+) -> Result<(Prepared, Outcome)> {
+    let specs = specs::read(&site.store, prepared.cluster.name()).await?;
+    let moved = specs.revision != prepared.revision || store.applied().await? != prepared.applied;
+    let prepared = if moved { prepare(site, &specs, &prepared.only).await? } else { prepared };
+    if let Some(expected) = expected {
+        require_same(expected, &prepared)?;
+    }
+    let mut applied = record(site, &prepared, Recorded::Running);
+    store.set_applied(&applied).await?;
+    let outcome = apply::run(&prepared.plan, &prepared.live, &site.cloud, reporter, stop).await?;
+    applied.outcome = recorded(&outcome);
+    applied.when = site.context.now();
+    if outcome.is_complete() {
+        let key = store.keys().completed();
+        let written = site.store.put(&key, completed(&prepared).as_bytes(), Precondition::None).await;
+        written.map_err(|e| e.or_conflict(|| Error::conflict(format!("{key} was written by somebody else"))))?;
+    }
+    store.set_applied(&applied).await?;
+    Ok((prepared, outcome))
+}
+
+fn record(site: &Site, prepared: &Prepared, outcome: Recorded) -> Applied {
+    Applied {
+        revision: prepared.revision,
+        when: site.context.now(),
+        who: site.context.who(),
+        outcome,
+        account: prepared.account.id.clone(),
+        region: prepared.account.region.clone(),
+        scope: serde_json::to_value(&prepared.scope).unwrap_or_default(),
+    }
+}
+
+/// How an apply is recorded.
+fn recorded(outcome: &Outcome) -> Recorded {
+    let cause = match outcome.failed.first() {
+        None if outcome.is_complete() => return Recorded::Succeeded,
+        None => "interrupted".to_owned(),
+        Some((addr, _, error)) => format!("{addr}: {error}"),
+    };
+    let left = outcome.failed.len() + outcome.skipped.len() + outcome.stopped.len();
+    Recorded::Failed { cause, done: outcome.done.len(), left }
+}
+
+/// Cancelled as soon as either of the two is.
+fn either(a: &CancellationToken, b: CancellationToken) -> CancellationToken {
+    let both = a.child_token();
+    let linked = both.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = b.cancelled() => linked.cancel(),
+            () = linked.cancelled() => {}
+        }
+    });
+    both
+}
+
+/// The specs with every default filled in, as one text.
+fn completed(prepared: &Prepared) -> String {
+    let groups = prepared.groups.iter().cloned().map(|g| Object::InstanceGroup(Box::new(g)));
+    let objects: Vec<Object> = std::iter::once(Object::Cluster(Box::new(prepared.cluster.clone()))).chain(groups).collect();
+    crate::spec::print::to_yaml_stream(&objects)
+}
+
+/// A saved plan is applied exactly as it is, or not at all.
+fn require_same(expected: &SavedPlan, prepared: &Prepared) -> Result<()> {
+    let now = prepared.saved();
+    if *expected == now {
+        return Ok(());
+    }
+    let error = Error::conflict(format!("the saved plan for cluster {} is out of date", now.cluster));
+    let error = if expected.cluster != now.cluster || expected.account != now.account || expected.region != now.region {
+        error.detail(format!(
+            "it is for cluster {} in account {}, region {}",
+            expected.cluster, expected.account, expected.region
+        ))
+    } else if expected.revision != now.revision {
+        error.detail(format!("it is for revision {} of the specs, the head is {}", expected.revision, now.revision))
+    } else {
+        let moved = expected.moved(&now).into_iter().take(10);
+        moved.fold(error, |e, addr| e.detail(format!("{addr} has moved since it was saved")))
+    };
+    Err(error.hint("make a new plan: kspot update cluster --out plan.json"))
+}
