@@ -61,11 +61,15 @@ async fn find(cloud: &AwsCloud, scope: &Scope) -> Result<Vec<Found<InternetGatew
 impl InternetGateway {
     async fn attach(&self, call: &Call<'_>, id: &str) -> Result<()> {
         let vpc = call.id(&self.vpc)?;
-        let attached = call.cloud.ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(&vpc).send().await;
-        match attached.map_err(|e| AwsError::of(call.doing("attach"), &e)) {
-            Err(e) if !matches!(e.class, Class::Exists) => Err(e.into()),
-            _ => Ok(()),
-        }
+        once::settled(12, || async {
+            let attach = call.cloud.ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(&vpc);
+            match attach.send().await.map_err(|e| AwsError::of(call.doing("attach"), &e)) {
+                // After a lost answer.
+                Err(e) if e.class == Class::Exists => Ok(()),
+                other => other.map(drop),
+            }
+        })
+        .await
     }
 }
 

@@ -274,7 +274,8 @@ impl Aws for RecordSet {
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         let record = &live.resource;
-        let zone = call.id(&record.zone)?;
+        // From the id: the zone's address may stand for a newer zone by now.
+        let zone = live.id.split('|').next().unwrap_or_default().to_owned();
         once::deleted(12, || async {
             // A delete must name the record as it is now, to the letter.
             let same = list_from(call.cloud, &zone, Some(record.name.clone()), |name| name == record.name).await?;

@@ -66,6 +66,24 @@ impl Model for RouteTable {
     };
 }
 
+impl Target {
+    /// The same with the id in place of an address.
+    fn with_id(&self, call: &Call<'_>) -> Result<Target> {
+        let (kind, to): (fn(Ref) -> Target, &Ref) = match self {
+            Target::InternetGateway(r) => (Target::InternetGateway, r),
+            Target::NatGateway(r) => (Target::NatGateway, r),
+            Target::EgressOnlyInternetGateway(r) => (Target::EgressOnlyInternetGateway, r),
+            Target::TransitGateway(r) => (Target::TransitGateway, r),
+            Target::Instance(r) => (Target::Instance, r),
+            Target::NetworkInterface(r) => (Target::NetworkInterface, r),
+            Target::PeeringConnection(r) => (Target::PeeringConnection, r),
+            Target::Other(r) => (Target::Other, r),
+            Target::Blackhole(r) => (Target::Blackhole, r),
+        };
+        Ok(kind(Ref::Id(call.id(to)?)))
+    }
+}
+
 fn target(route: &Route) -> Target {
     // A route to an instance names the instance's interface as well.
     let kinds: [(Option<&str>, fn(Ref) -> Target); 10] = [
@@ -186,7 +204,11 @@ async fn associate(call: &Call<'_>, table: &str, subnets: &[String]) -> Result<(
     if subnets.is_empty() {
         return Ok(());
     }
-    // From the look to the change an association may go (the other table's own update takes it away): look again.
+    // Between the look and the change an association may come (a lost answer) or go (the other table's own update).
+    let look_again = |e: AwsError| match e.class {
+        Class::Exists => AwsError { class: Class::NotYetVisible, ..e },
+        _ => e,
+    };
     once::settled(12, || async {
         let used = used(call, subnets).await?;
         for subnet in subnets {
@@ -201,7 +223,7 @@ async fn associate(call: &Call<'_>, table: &str, subnets: &[String]) -> Result<(
                 }
                 None => {
                     let done = ec2.associate_route_table().subnet_id(subnet).route_table_id(table).send().await;
-                    done.map_err(|e| AwsError::of(doing(), &e))?;
+                    done.map_err(|e| look_again(AwsError::of(doing(), &e)))?;
                 }
             }
         }
@@ -210,16 +232,20 @@ async fn associate(call: &Call<'_>, table: &str, subnets: &[String]) -> Result<(
     .await
 }
 
-/// Takes the table from every subnet but those in `keep`.
-async fn disassociate(call: &Call<'_>, table: &str, keep: &[String]) -> Result<()> {
-    let tables = match call.cloud.ec2.describe_route_tables().route_table_ids(table).send().await {
-        Ok(answer) => answer.route_tables.unwrap_or_default(),
-        Err(e) => match AwsError::of(call.doing("read the associations of"), &e) {
-            e if e.class == Class::NotFound => return Ok(()),
-            e => return Err(e.into()),
+/// The table as it is now, or none if it is gone.
+async fn read(call: &Call<'_>, id: &str) -> Result<Option<AwsRouteTable>> {
+    match call.cloud.ec2.describe_route_tables().route_table_ids(id).send().await {
+        Ok(answer) => Ok(answer.route_tables.and_then(|t| t.into_iter().next())),
+        Err(e) => match AwsError::of(call.doing("read"), &e) {
+            e if e.class == Class::NotFound => Ok(None),
+            e => Err(e.into()),
         },
-    };
-    for (subnet, association) in tables.iter().flat_map(subnet_associations) {
+    }
+}
+
+/// Takes the table from every subnet but those in `keep`.
+async fn disassociate(call: &Call<'_>, table: &AwsRouteTable, keep: &[String]) -> Result<()> {
+    for (subnet, association) in subnet_associations(table) {
         if !keep.iter().any(|k| k == subnet) {
             once::deleted(12, || async {
                 let take = call.cloud.ec2.disassociate_route_table().association_id(association).send().await;
@@ -229,6 +255,23 @@ async fn disassociate(call: &Call<'_>, table: &str, keep: &[String]) -> Result<(
         }
     }
     Ok(())
+}
+
+impl RouteTable {
+    /// Makes the routes of the table `now` the wanted ones. They are compared by id: a target may have been replaced
+    /// under the same address.
+    async fn set_routes(&self, call: &Call<'_>, id: &str, now: &AwsRouteTable) -> Result<()> {
+        let there = routes(now);
+        for (destination, target) in &self.routes {
+            if there.get(destination) != Some(&target.with_id(call)?) {
+                set_route(call, id, destination, target).await?;
+            }
+        }
+        for destination in there.keys().filter(|d| !self.routes.contains_key(*d)) {
+            remove_route(call, id, destination).await?;
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -279,24 +322,21 @@ impl Aws for RouteTable {
     }
 
     async fn update(&self, call: &Call<'_>, live: &Found<Self>, changed: &Changed) -> Result<Attrs> {
-        let had = &live.resource.routes;
-        for (destination, target) in self.routes.iter().filter(|(d, t)| had.get(*d) != Some(t)) {
-            set_route(call, &live.id, destination, target).await?;
-        }
-        for destination in had.keys().filter(|d| !self.routes.contains_key(*d)) {
-            remove_route(call, &live.id, destination).await?;
-        }
-        if changed.has("subnets") {
+        if changed.any(&["routes", "subnets"]) {
+            let gone = || Error::failed(format!("{} ({}) is gone", call.addr, live.id));
+            let now = read(call, &live.id).await?.ok_or_else(gone)?;
+            self.set_routes(call, &live.id, &now).await?;
             let subnets = call.all(&self.subnets)?;
             associate(call, &live.id, &subnets).await?;
-            disassociate(call, &live.id, &subnets).await?;
+            disassociate(call, &now, &subnets).await?;
         }
         call.retag_ec2(&live.id, &live.resource.tags, &self.tags).await?;
         Ok(Attrs::new())
     }
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
-        disassociate(call, &live.id, &[]).await?;
+        let Some(now) = read(call, &live.id).await? else { return Ok(()) };
+        disassociate(call, &now, &[]).await?;
         once::deleted(30, || async {
             let delete = call.cloud.ec2.delete_route_table().route_table_id(&live.id).send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))

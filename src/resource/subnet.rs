@@ -160,11 +160,10 @@ impl Subnet {
         let ec2 = &call.cloud.ec2;
         let wanted = self.ipv6_cidr(call).await?;
         let subnet = read(call, id).await?;
-        let live = ipv6_of(&subnet);
-        if live.map(|(cidr, _)| cidr) == wanted.as_deref() {
-            return Ok(());
-        }
-        if let Some((_, association)) = live {
+        if let Some((cidr, association)) = ipv6_of(&subnet) {
+            if wanted.as_deref() == Some(cidr) {
+                return Ok(());
+            }
             once::deleted(12, || async {
                 let remove = ec2.disassociate_subnet_cidr_block().association_id(association).send().await;
                 remove.map_err(|e| AwsError::of(call.doing("take the IPv6 range from"), &e))
@@ -172,12 +171,18 @@ impl Subnet {
             .await?;
         }
         let Some(cidr) = wanted else { return Ok(()) };
-        once::settled(12, || async {
-            let add = ec2.associate_subnet_cidr_block().subnet_id(id).ipv6_cidr_block(&cidr).send().await;
-            add.map_err(|e| AwsError::of(call.doing(&format!("add {cidr} to")), &e))
-        })
-        .await?;
-        Ok(())
+        once::create_once(
+            || async {
+                let add = ec2.associate_subnet_cidr_block().subnet_id(id).ipv6_cidr_block(&cidr);
+                let done = add.customize().config_override(no_retry()).send().await;
+                done.map(drop).map_err(|e| AwsError::of(call.doing(&format!("add {cidr} to")), &e))
+            },
+            || async {
+                let subnet = read(call, id).await?;
+                Ok(ipv6_of(&subnet).filter(|(there, _)| *there == cidr).map(drop))
+            },
+        )
+        .await
     }
 }
 
@@ -232,14 +237,15 @@ impl Aws for Subnet {
     }
 
     async fn update(&self, call: &Call<'_>, live: &Found<Self>, changed: &Changed) -> Result<Attrs> {
-        // A subnet without an IPv6 range can't assign IPv6 addresses: on after the range, off before it.
-        if changed.has("ipv6") && self.ipv6.is_some() {
+        let mut now = live.resource.clone();
+        if changed.has("ipv6") {
+            // A subnet that assigns IPv6 addresses can't be without a range: off before the range goes, on after it came.
+            let quiet = Subnet { assign_ipv6: false, ..now.clone() };
+            quiet.set_attributes(call, &live.id, &now).await?;
             self.set_ipv6(call, &live.id).await?;
+            now = quiet;
         }
-        self.set_attributes(call, &live.id, &live.resource).await?;
-        if changed.has("ipv6") && self.ipv6.is_none() {
-            self.set_ipv6(call, &live.id).await?;
-        }
+        self.set_attributes(call, &live.id, &now).await?;
         call.retag_ec2(&live.id, &live.resource.tags, &self.tags).await?;
         Ok(Attrs::new())
     }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use aws_sdk_ec2::operation::associate_vpc_cidr_block::builders::AssociateVpcCidrBlockFluentBuilder;
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, Vpc as AwsVpc, VpcAttributeName, VpcCidrBlockStateCode};
 use serde::{Deserialize, Serialize};
 
 use super::{Aws, Changed, Created, Found, Kind, Model, Ref, ReplaceOrder, Rules, Tags, tags};
 use crate::cloud::aws::{AwsCloud, AwsError, Call, ec2_cluster_filter, ec2_tag_spec, from_ec2_tags, no_retry, once};
 use crate::cloud::{Attrs, Scope};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The cluster's network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,7 +20,7 @@ pub struct Vpc {
     pub cidr: String,
     /// Further IPv4 ranges.
     pub additional_cidrs: BTreeSet<String>,
-    /// Whether it has a /56 of Amazon's IPv6 addresses; once there it stays, AWS gives another one next time.
+    /// Whether it has a /56 of Amazon's IPv6 addresses; given up and taken again it is another one.
     pub ipv6: bool,
     /// Whether the VPC's resolver answers.
     pub dns_support: bool,
@@ -47,12 +48,23 @@ impl Model for Vpc {
 /// The attribute that holds the VPC's IPv6 range.
 pub(super) const IPV6_CIDR: &str = "ipv6-cidr";
 
-/// The VPC's IPv6 range; one that is being taken away does not count.
-fn ipv6_of(vpc: &AwsVpc) -> Option<&str> {
+/// The VPC's IPv6 range and its association's id; one that is being taken away does not count.
+fn ipv6_association(vpc: &AwsVpc) -> Option<(&str, &str)> {
     vpc.ipv6_cidr_block_association_set().iter().find_map(|a| {
         let state = a.ipv6_cidr_block_state().and_then(|s| s.state());
-        if state.is_none_or(is_there) { a.ipv6_cidr_block() } else { None }
+        if state.is_none_or(is_there) { Some((a.ipv6_cidr_block()?, a.association_id()?)) } else { None }
     })
+}
+
+fn ipv6_of(vpc: &AwsVpc) -> Option<&str> {
+    ipv6_association(vpc).map(|(cidr, _)| cidr)
+}
+
+/// The IPv4 ranges with their associations' ids, the primary one among them.
+fn ranges(vpc: &AwsVpc) -> impl Iterator<Item = (&str, &str)> {
+    let all = vpc.cidr_block_association_set().iter();
+    let there = all.filter(|a| a.cidr_block_state().and_then(|s| s.state()).is_none_or(is_there));
+    there.filter_map(|a| Some((a.cidr_block()?, a.association_id()?)))
 }
 
 fn is_there(state: &VpcCidrBlockStateCode) -> bool {
@@ -112,9 +124,7 @@ async fn normalise(cloud: &AwsCloud, vpc: &AwsVpc, tags: Tags) -> Result<Found<V
     )
     .await?;
     let cidr = vpc.cidr_block().unwrap_or_default();
-    let associated = vpc.cidr_block_association_set().iter();
-    let associated = associated.filter(|a| a.cidr_block_state().and_then(|s| s.state()).is_none_or(is_there));
-    let additional = associated.filter_map(|a| a.cidr_block()).filter(|c| *c != cidr).map(str::to_owned).collect();
+    let additional = ranges(vpc).map(|(c, _)| c.to_owned()).filter(|c| c != cidr).collect();
     let ipv6 = ipv6_of(vpc);
     Ok(Found {
         name: tags.get(tags::NAME).cloned().unwrap_or_default(),
@@ -133,43 +143,108 @@ async fn normalise(cloud: &AwsCloud, vpc: &AwsVpc, tags: Tags) -> Result<Found<V
 }
 
 impl Vpc {
-    /// Brings everything that the create call can't set to what is wanted; `live` is what is there now.
-    async fn converge(&self, call: &Call<'_>, id: &str, live: &Vpc) -> Result<()> {
-        let ec2 = &call.cloud.ec2;
+    /// Sets the attributes that differ from those of `live`.
+    async fn set_attributes(&self, call: &Call<'_>, id: &str, live: &Vpc) -> Result<()> {
         let on = |value| AttributeBooleanValue::builder().value(value).build();
+        let modify = || call.cloud.ec2.modify_vpc_attribute().vpc_id(id);
+        let mut calls = Vec::new();
+        // Names need the resolver: it is switched on first.
         if live.dns_support != self.dns_support {
-            let modify = ec2.modify_vpc_attribute().vpc_id(id).enable_dns_support(on(self.dns_support));
-            modify.send().await.map_err(|e| AwsError::of(call.doing("set enableDnsSupport of"), &e))?;
+            calls.push(modify().enable_dns_support(on(self.dns_support)));
         }
         if live.dns_hostnames != self.dns_hostnames {
-            let modify = ec2.modify_vpc_attribute().vpc_id(id).enable_dns_hostnames(on(self.dns_hostnames));
-            modify.send().await.map_err(|e| AwsError::of(call.doing("set enableDnsHostnames of"), &e))?;
+            calls.push(modify().enable_dns_hostnames(on(self.dns_hostnames)));
         }
-        if live.dhcp_options != self.dhcp_options {
-            let options = call.id(&self.dhcp_options)?;
-            let associate = ec2.associate_dhcp_options().vpc_id(id).dhcp_options_id(options);
-            associate.send().await.map_err(|e| AwsError::of(call.doing("set the DHCP options of"), &e))?;
-        }
-        for cidr in self.additional_cidrs.difference(&live.additional_cidrs) {
-            let associate = ec2.associate_vpc_cidr_block().vpc_id(id).cidr_block(cidr);
-            associate.send().await.map_err(|e| AwsError::of(call.doing(&format!("add {cidr} to")), &e))?;
+        for modify in calls {
+            once::settled(12, || async {
+                let done = modify.clone().send().await;
+                done.map_err(|e| AwsError::of(call.doing("set attributes of"), &e))
+            })
+            .await?;
         }
         Ok(())
     }
 
+    async fn set_dhcp_options(&self, call: &Call<'_>, id: &str) -> Result<()> {
+        let options = call.id(&self.dhcp_options)?;
+        once::settled(12, || async {
+            let associate = call.cloud.ec2.associate_dhcp_options().vpc_id(id).dhcp_options_id(&options);
+            associate.send().await.map_err(|e| AwsError::of(call.doing("set the DHCP options of"), &e))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Adds the address ranges that are missing and takes away those that are too many, one change at a time.
+    async fn set_ranges(&self, call: &Call<'_>, id: &str) -> Result<()> {
+        let vpc = read(call, id).await?;
+        for (cidr, association) in ranges(&vpc) {
+            if cidr != self.cidr && !self.additional_cidrs.contains(cidr) {
+                disassociate(call, association).await?;
+            }
+        }
+        if let Some((_, association)) = ipv6_association(&vpc).filter(|_| !self.ipv6) {
+            disassociate(call, association).await?;
+        }
+        let add = call.cloud.ec2.associate_vpc_cidr_block().vpc_id(id);
+        for cidr in &self.additional_cidrs {
+            if !ranges(&vpc).any(|(there, _)| there == cidr) {
+                associate(call, id, add.clone().cidr_block(cidr), |v| ranges(v).any(|(there, _)| there == cidr)).await?;
+            }
+        }
+        if self.ipv6 && ipv6_of(&vpc).is_none() {
+            let add = add.amazon_provided_ipv6_cidr_block(true);
+            associate(call, id, add, |v| ipv6_of(v).is_some()).await?;
+        }
+        Ok(())
+    }
+
+    /// The IPv6 range, once AWS has given it.
     async fn ipv6_attrs(&self, call: &Call<'_>, id: &str) -> Result<Attrs> {
         if !self.ipv6 {
             return Ok(Attrs::new());
         }
-        let scope = tags::scope_of(&self.tags);
         once::until(&format!("the IPv6 range of {}", call.addr), 20, || async {
-            let all = list(call.cloud, &scope).await?;
-            let vpc = all.iter().find(|(v, _)| v.vpc_id() == Some(id));
-            let cidr = vpc.and_then(|(v, _)| ipv6_of(v));
-            Ok(cidr.map(|c| Attrs::from([(IPV6_CIDR.to_owned(), c.to_owned())])))
+            let vpc = read(call, id).await?;
+            Ok(ipv6_of(&vpc).map(|c| Attrs::from([(IPV6_CIDR.to_owned(), c.to_owned())])))
         })
         .await
     }
+}
+
+/// The VPC, waiting until a new one is visible.
+async fn read(call: &Call<'_>, id: &str) -> Result<AwsVpc> {
+    let seen = once::settled(12, || async {
+        let seen = call.cloud.ec2.describe_vpcs().vpc_ids(id).send().await;
+        seen.map_err(|e| AwsError::of(call.doing("read"), &e))
+    });
+    let vpc = seen.await?.vpcs.and_then(|v| v.into_iter().next());
+    vpc.ok_or_else(|| Error::failed(format!("AWS knows no VPC {id} for {}", call.addr)))
+}
+
+/// Adds an address range exactly once: AWS would add a second IPv6 range when asked again after a lost answer.
+async fn associate(
+    call: &Call<'_>,
+    id: &str,
+    add: AssociateVpcCidrBlockFluentBuilder,
+    is_there: impl Fn(&AwsVpc) -> bool + Send + Sync,
+) -> Result<()> {
+    once::create_once(
+        || async {
+            let done = add.clone().customize().config_override(no_retry()).send().await;
+            done.map(drop).map_err(|e| AwsError::of(call.doing("add an address range to"), &e))
+        },
+        || async { Ok(is_there(&read(call, id).await?).then_some(())) },
+    )
+    .await
+}
+
+async fn disassociate(call: &Call<'_>, association: &str) -> Result<()> {
+    once::deleted(12, || async {
+        let remove = call.cloud.ec2.disassociate_vpc_cidr_block().association_id(association).send().await;
+        remove.map_err(|e| AwsError::of(call.doing("take an address range from"), &e))
+    })
+    .await
 }
 
 #[async_trait]
@@ -181,20 +256,17 @@ impl Aws for Vpc {
 
     async fn create(&self, call: &Call<'_>) -> Result<Created> {
         let scope = tags::scope_of(&self.tags);
+        let request = call
+            .cloud
+            .ec2
+            .create_vpc()
+            .cidr_block(&self.cidr)
+            .amazon_provided_ipv6_cidr_block(self.ipv6)
+            .tag_specifications(ec2_tag_spec(ResourceType::Vpc, &self.tags));
         let id = once::create_once(
             || async {
-                let made = call
-                    .cloud
-                    .ec2
-                    .create_vpc()
-                    .cidr_block(&self.cidr)
-                    .amazon_provided_ipv6_cidr_block(self.ipv6)
-                    .tag_specifications(ec2_tag_spec(ResourceType::Vpc, &self.tags))
-                    .customize()
-                    .config_override(no_retry())
-                    .send()
-                    .await
-                    .map_err(|e| AwsError::of(call.doing("create"), &e))?;
+                let made = request.clone().customize().config_override(no_retry()).send().await;
+                let made = made.map_err(|e| AwsError::of(call.doing("create"), &e))?;
                 Ok(made.vpc().and_then(AwsVpc::vpc_id).unwrap_or_default().to_owned())
             },
             || async {
@@ -206,45 +278,27 @@ impl Aws for Vpc {
             },
         )
         .await?;
-        once::settled(12, || async {
-            let seen = call.cloud.ec2.describe_vpcs().vpc_ids(&id).send().await;
-            seen.map_err(|e| AwsError::of(call.doing("see"), &e))
-        })
-        .await?;
-        // What a new VPC of AWS starts with.
-        let fresh = Vpc {
-            additional_cidrs: BTreeSet::new(),
-            dns_support: true,
-            dns_hostnames: false,
-            dhcp_options: Ref::id("default"),
-            ..self.clone()
-        };
-        self.converge(call, &id, &fresh).await?;
         let attrs = self.ipv6_attrs(call, &id).await?;
+        // What a new VPC of AWS starts with.
+        let fresh = Vpc { dns_support: true, dns_hostnames: false, ..self.clone() };
+        self.set_attributes(call, &id, &fresh).await?;
+        self.set_dhcp_options(call, &id).await?;
+        if !self.additional_cidrs.is_empty() {
+            self.set_ranges(call, &id).await?;
+        }
         Ok(Created { id, attrs })
     }
 
     async fn update(&self, call: &Call<'_>, live: &Found<Self>, changed: &Changed) -> Result<Attrs> {
-        self.converge(call, &live.id, &live.resource).await?;
-        let ec2 = &call.cloud.ec2;
-        let surplus: Vec<&String> = live.resource.additional_cidrs.difference(&self.additional_cidrs).collect();
-        if !surplus.is_empty() {
-            let vpc = ec2.describe_vpcs().vpc_ids(&live.id).send().await;
-            let vpc = vpc.map_err(|e| AwsError::of(call.doing("read"), &e))?;
-            for association in vpc.vpcs().iter().flat_map(AwsVpc::cidr_block_association_set) {
-                if association.cidr_block().is_some_and(|c| surplus.iter().any(|s| *s == c)) {
-                    let id = association.association_id().unwrap_or_default();
-                    let remove = ec2.disassociate_vpc_cidr_block().association_id(id);
-                    remove.send().await.map_err(|e| AwsError::of(call.doing("take an address range from"), &e))?;
-                }
-            }
+        self.set_attributes(call, &live.id, &live.resource).await?;
+        if changed.has("dhcpOptions") {
+            self.set_dhcp_options(call, &live.id).await?;
         }
-        if changed.has("ipv6") && self.ipv6 {
-            let add = ec2.associate_vpc_cidr_block().vpc_id(&live.id).amazon_provided_ipv6_cidr_block(true);
-            add.send().await.map_err(|e| AwsError::of(call.doing("add an IPv6 range to"), &e))?;
+        if changed.any(&["additionalCidrs", "ipv6"]) {
+            self.set_ranges(call, &live.id).await?;
         }
         call.retag_ec2(&live.id, &live.resource.tags, &self.tags).await?;
-        self.ipv6_attrs(call, &live.id).await
+        if changed.has("ipv6") { self.ipv6_attrs(call, &live.id).await } else { Ok(Attrs::new()) }
     }
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
@@ -253,7 +307,11 @@ impl Aws for Vpc {
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await
-        .map_err(|e| e.hint(format!("look for what else lives in it: aws ec2 describe-network-interfaces --filters Name=vpc-id,Values={}", live.id)))
+        .map_err(|e| {
+            e.hint(format!(
+                "look for what else lives in it: aws ec2 describe-network-interfaces --filters Name=vpc-id,Values={}",
+                live.id
+            ))
+        })
     }
 }
-
