@@ -17,7 +17,7 @@ pub struct SecurityGroup {
     pub vpc: Ref,
     /// What it is for.
     pub description: String,
-    /// Its tags; `Name` must be the group's name: groups that controllers in the cluster make have none.
+    /// Its tags.
     pub tags: Tags,
 }
 
@@ -68,13 +68,11 @@ impl Aws for SecurityGroup {
         while let Some(group) = pages.next().await {
             let group = group.map_err(|e| AwsError::of("list security groups", &e))?;
             let tags = from_ec2_tags(scope, group.tags());
-            let name = group.group_name().unwrap_or_default();
-            // The cloud controller manager's groups for load balancers carry the cluster's tags too, but no name.
-            if !tags::is_owned(scope, &tags) || tags.get(tags::NAME).map(String::as_str) != Some(name) {
+            if !tags::is_owned(scope, &tags) {
                 continue;
             }
             found.push(Found {
-                name: name.to_owned(),
+                name: group.group_name().unwrap_or_default().to_owned(),
                 id: group.group_id().unwrap_or_default().to_owned(),
                 attrs: Attrs::new(),
                 resource: SecurityGroup {

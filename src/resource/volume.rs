@@ -27,7 +27,7 @@ pub struct Volume {
     pub encrypted: bool,
     /// The KMS key as the spec names it (id, alias or ARN); none for the account's default key.
     pub kms_key: Option<String>,
-    /// Its tags; one whose key starts with [`ETCD_TAG`] is what tells it from the volumes that Kubernetes makes.
+    /// Its tags; one whose key starts with [`ETCD_TAG`] is what tells it from machines' disks.
     pub tags: Tags,
 }
 
@@ -44,8 +44,8 @@ impl Model for Volume {
     };
 }
 
-/// How the keys of the tags begin that say which etcd member's volume this is. Volumes of persistent volume claims and
-/// machines' root disks carry the cluster's tags as well; they are not this kind's.
+/// How the keys of the tags begin that say which etcd member's volume this is. Machines' root disks
+/// carry the cluster's tags as well; they are not this kind's.
 pub const ETCD_TAG: &str = "k8s.io/etcd/";
 
 /// The tag that keeps the KMS key as it was asked for: AWS answers with the ARN of whatever key that meant on the day.
