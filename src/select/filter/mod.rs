@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub(super) use number::described;
+
 use super::aggregate;
 use super::query::Query;
 use super::scope::Scope;

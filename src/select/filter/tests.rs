@@ -4,7 +4,7 @@ use super::*;
 use crate::catalogue::Catalogue;
 use crate::select::advisor::Advisor;
 use crate::select::scope::Offered;
-use crate::select::testing::{tutorial_1, tutorial_2, us_east_1};
+use crate::select::tests::{tutorial_1, tutorial_2, us_east_1};
 use crate::select::value::{Mib, Range};
 
 fn kept(query: Query) -> Vec<String> {
