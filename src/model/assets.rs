@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Input;
 use crate::spec::kubernetes::ContainerdConfig;
-use crate::spec::{InstanceGroup, KubernetesVersion, Role};
+use crate::spec::{InstanceGroup, Role};
 
 /// The release of containerd, unless the spec names one.
 pub const CONTAINERD: &str = "2.3.4";
@@ -109,8 +109,7 @@ pub fn of_group(input: &Input<'_>, group: &InstanceGroup, architecture: &str) ->
     );
     if input.cluster.spec.allows_container_registry() {
         let v = ECR_CREDENTIAL_PROVIDER;
-        let path =
-            format!("/binaries/cloud-provider-aws/v{v}/linux/{arch}/ecr-credential-provider-linux-{arch}");
+        let path = format!("/binaries/cloud-provider-aws/v{v}/linux/{arch}/ecr-credential-provider-linux-{arch}");
         add("ecr-credential-provider", "artifacts.k8s.io", path, ".sha256");
     }
     all.extend(runtime(input, group, arch));
@@ -166,15 +165,6 @@ pub fn image(input: &Input<'_>, image: &str) -> String {
         (Some(registry), _) => format!("{}/{path}", registry.trim_end_matches('/')),
         (None, Some(proxy)) => format!("{}/{host}/{path}", proxy.trim_end_matches('/')),
         (None, None) => image.to_owned(),
-    }
-}
-
-/// The release of etcd that belongs to a release of Kubernetes.
-pub fn etcd_version(kubernetes: KubernetesVersion) -> &'static str {
-    match kubernetes.minor {
-        ..34 => "3.5.31",
-        34..37 => "3.6.12",
-        _ => "3.7.0",
     }
 }
 

@@ -90,14 +90,16 @@ fn subnets<'a>(input: &Input<'a>, given: &ApiLoadBalancer) -> Result<Vec<&'a Sub
         return Ok(balancer::one_per_zone(input, spec.api_load_balancer_type()));
     }
     let named = |name: &str| {
-        spec.subnet(name).ok_or_else(|| Error::invalid(format!("spec.api.loadBalancer names the unknown subnet {name}")))
+        spec.subnet(name)
+            .ok_or_else(|| Error::invalid(format!("spec.api.loadBalancer names the unknown subnet {name}")))
     };
     given.subnets.iter().map(|s| named(&s.name)).collect()
 }
 
 /// Addresses of one's own and access logs are not built yet: better no load balancer than another one than was asked for.
 fn refuse_addresses(given: &ApiLoadBalancer) -> Result<()> {
-    let addressed = |s: &crate::spec::api::LoadBalancerSubnet| s.private_ipv4_address.is_some() || s.allocation_id.is_some();
+    let addressed =
+        |s: &crate::spec::api::LoadBalancerSubnet| s.private_ipv4_address.is_some() || s.allocation_id.is_some();
     let what = match given {
         ApiLoadBalancer { access_log: Some(_), .. } => "accessLog",
         given if given.subnets.iter().any(addressed) => "an address in subnets",
@@ -124,8 +126,10 @@ fn certificate_listener(input: &Input<'_>, desired: &mut Desired, arn: &str, pol
 /// The volume of an etcd member, in the zone of the group that runs it. It outlives every machine.
 fn volume(input: &Input<'_>, desired: &mut Desired, cluster: &EtcdCluster, member: &EtcdMember) -> Result<()> {
     let unknown = || {
-        Error::invalid(format!("member {} of etcd cluster {} has no zone: ", member.name, cluster.name)
-            + &format!("its group {} does not exist or has no subnet", member.instance_group))
+        Error::invalid(
+            format!("member {} of etcd cluster {} has no zone: ", member.name, cluster.name)
+                + &format!("its group {} does not exist or has no subnet", member.instance_group),
+        )
     };
     let group = input.groups.iter().find(|g| g.name() == member.instance_group).ok_or_else(unknown)?;
     let subnet = input.cluster.spec.subnets_of(&group.spec).into_iter().next().ok_or_else(unknown)?;

@@ -33,11 +33,8 @@ fn zone(input: &Input<'_>, desired: &mut Desired) -> Result<Ref> {
         return Err(Error::failed(format!("there is no public Route 53 zone for {name}"))
             .hint("create the zone, name another one in spec.dnsZone, or use topology.dns.type None"));
     }
-    let zone = HostedZone {
-        vpc: shared::vpc(input),
-        region: input.account.region.clone(),
-        tags: tags::owned(input, name),
-    };
+    let zone =
+        HostedZone { vpc: shared::vpc(input), region: input.account.region.clone(), tags: tags::owned(input, name) };
     input.add(desired, name, zone)?;
     Ok(Ref::to(Kind::HostedZone, name))
 }

@@ -6,7 +6,6 @@ use super::{Input, bastion, control_plane, launch_template, naming, shared, tags
 use crate::error::{Error, Result};
 use crate::resource::auto_scaling_group::LifecycleHook;
 use crate::resource::{AutoScalingGroup, Desired, Kind, LaunchTemplate, Ref};
-use crate::spec::instance_group::ScalingProcess;
 use crate::spec::{InstanceGroup, Role};
 
 mod mixed_instances;
@@ -38,16 +37,13 @@ pub(super) fn build(input: &Input<'_>, desired: &mut Desired) -> Result<()> {
     Ok(())
 }
 
-fn auto_scaling_group(
-    input: &Input<'_>,
-    group: &InstanceGroup,
-    template: &LaunchTemplate,
-) -> Result<AutoScalingGroup> {
+fn auto_scaling_group(input: &Input<'_>, group: &InstanceGroup, template: &LaunchTemplate) -> Result<AutoScalingGroup> {
     let spec = &group.spec;
     let subnets = input.cluster.spec.subnets_of(spec);
     if subnets.is_empty() {
         return Err(Error::invalid(format!("group {} has no subnet to live in", group.name())));
     }
+    let suspended = group.suspended_processes(&input.cluster.spec);
     let lifetime = u32::try_from(spec.max_instance_lifetime_seconds()).unwrap_or(0);
     Ok(AutoScalingGroup {
         launch_template: Ref::to(Kind::LaunchTemplate, input.names().instance_group(group)),
@@ -61,25 +57,13 @@ fn auto_scaling_group(
         health_check_type: "EC2".to_owned(),
         health_check_grace_period: 300,
         new_instances_protected_from_scale_in: spec.instance_protection.unwrap_or(false),
-        suspended_processes: suspended_processes(input, group),
+        suspended_processes: suspended.iter().map(|p| p.as_str().to_owned()).collect(),
         termination_policies: vec!["Default".to_owned()],
         target_groups: target_groups(input, group)?,
         enabled_metrics: METRICS.into_iter().map(str::to_owned).collect(),
         lifecycle_hooks: hooks(input, group),
         tags: tags::of_group(input, group),
     })
-}
-
-/// As the spec says. Otherwise a spot group over several zones is not balanced: for the sake of balance AWS would
-/// terminate machines that run well and look for capacity where there is none.
-fn suspended_processes(input: &Input<'_>, group: &InstanceGroup) -> BTreeSet<String> {
-    if !group.spec.suspend_processes.is_empty() {
-        return group.spec.suspend_processes.iter().map(|p| p.as_str().to_owned()).collect();
-    }
-    let subnets = input.cluster.spec.subnets_of(&group.spec);
-    let zones: BTreeSet<&str> = subnets.iter().map(|s| s.zone.as_str()).collect();
-    let unbalanced = group.spec.buys_spot() && zones.len() > 1;
-    unbalanced.then(|| ScalingProcess::AZRebalance.as_str().to_owned()).into_iter().collect()
 }
 
 fn target_groups(input: &Input<'_>, group: &InstanceGroup) -> Result<BTreeSet<Ref>> {

@@ -23,8 +23,7 @@ const INLINE_LIMIT: usize = 10_240;
 
 /// The roles and instance profiles of the groups that bring none of their own.
 pub(super) fn build(input: &Input<'_>, desired: &mut Desired) -> Result<()> {
-    let roles: BTreeSet<Role> =
-        input.groups.iter().filter(|g| own_profile(g).is_none()).map(|g| g.spec.role).collect();
+    let roles: BTreeSet<Role> = input.groups.iter().filter(|g| own_profile(g).is_none()).map(|g| g.spec.role).collect();
     for role in roles {
         let name = input.names().iam(role);
         let tags = super::tags::owned(input, &name);
@@ -83,7 +82,9 @@ fn policy(input: &Input<'_>, role: Role) -> Result<Option<String>> {
             input.names().iam(role),
             length
         ))
-        .hint("move statements from spec.additionalPolicies to a managed policy and name it in spec.externalPolicies"));
+        .hint(
+            "move statements from spec.additionalPolicies to a managed policy and name it in spec.externalPolicies",
+        ));
     }
     Ok(Some(text))
 }

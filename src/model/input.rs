@@ -116,7 +116,9 @@ impl<'a> Input<'a> {
         let resource = resource.into();
         let addr = Addr::new(resource.kind(), name);
         if desired.contains_key(&addr) {
-            return Err(Error::invalid(format!("two parts of the spec make {addr}")).hint("give one of them another name"));
+            return Err(
+                Error::invalid(format!("two parts of the spec make {addr}")).hint("give one of them another name")
+            );
         }
         desired.insert(addr, resource);
         Ok(())

@@ -106,14 +106,10 @@ pub(super) fn build(input: &Input<'_>, group: &InstanceGroup) -> Result<Option<N
         cluster: input.cluster.name(),
         group: group.name(),
         role: group.spec.role.label(),
-        cloud: Cloud {
-            account: &input.account.id,
-            partition: &input.account.partition,
-            region: &input.account.region,
-        },
+        cloud: Cloud { account: &input.account.id, partition: &input.account.partition, region: &input.account.region },
         kubernetes_version: spec.kubernetes_version().to_string(),
         labels: tags::labels(group),
-        taints: tags::taints(group),
+        taints: group.spec.effective_taints(),
         api: Api {
             internal_name: input.names().internal_api(),
             port: API_PORT,

@@ -44,10 +44,8 @@ fn private_zones<'a>(input: &Input<'a>) -> BTreeMap<&'a str, Vec<&'a Subnet>> {
 }
 
 fn public(input: &Input<'_>, desired: &mut Desired) -> Result<()> {
-    let subnets: BTreeSet<Ref> = shared::own_subnets(input)
-        .filter(|s| !s.subnet_type.is_private())
-        .map(|s| shared::subnet(input, s))
-        .collect();
+    let subnets: BTreeSet<Ref> =
+        shared::own_subnets(input).filter(|s| !s.subnet_type.is_private()).map(|s| shared::subnet(input, s)).collect();
     if subnets.is_empty() {
         return Ok(());
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::naming::Names;
 use super::interruption;
+use super::naming::Names;
 use crate::cloud::Scope;
 use crate::resource::{Desired, Kind, Resource, tags};
 use crate::spec::Role;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Input;
 use crate::resource::{Tags, tags};
 use crate::spec::mixed_instances::MinMax;
-use crate::spec::{InstanceGroup, Role, Taint, TaintEffect};
+use crate::spec::{InstanceGroup, Role};
 
 /// The tag of machines and their Auto Scaling group that names the instance group.
 pub const INSTANCE_GROUP: &str = "kspot.io/instancegroup";
@@ -56,7 +56,9 @@ pub(super) fn of_group(input: &Input<'_>, group: &InstanceGroup) -> Tags {
 
 fn node_template(input: &Input<'_>, group: &InstanceGroup) -> Tags {
     let labels = labels(group).into_iter().map(|(k, v)| (format!("{NODE_TEMPLATE}/label/{k}"), v));
-    let taints = taints(group)
+    let taints = group
+        .spec
+        .effective_taints()
         .into_iter()
         .map(|t| (format!("{NODE_TEMPLATE}/taint/{}", t.key), format!("{}:{}", t.value, t.effect.as_str())));
     let resources = resources(input, group).into_iter().map(|(k, v)| (format!("{NODE_TEMPLATE}/resources/{k}"), v));
@@ -94,22 +96,6 @@ fn lifecycle(group: &InstanceGroup) -> Option<&'static str> {
         None => true,
     };
     only_spot.then_some("spot")
-}
-
-/// The taints that a group's nodes register with.
-pub fn taints(group: &InstanceGroup) -> Vec<Taint> {
-    let mut all = group.spec.taints.clone();
-    let control_plane = "node-role.kubernetes.io/control-plane";
-    if group.spec.role == Role::ControlPlane && !all.iter().any(|t| t.key == control_plane) {
-        all.push(Taint {
-            key: control_plane.to_owned(),
-            value: String::new(),
-            effect: TaintEffect::NoSchedule,
-        });
-    }
-    all.sort();
-    all.dedup();
-    all
 }
 
 /// What the smallest type of the group has: the autoscaler must never believe that a node is larger than it will be.

@@ -25,6 +25,16 @@ const FROM_DIRECTORY: &str = include_str!("user_data/from_directory.sh");
 const FROM_CONTROL_PLANE: &str = include_str!("user_data/from_control_plane.sh");
 const MAIN: &str = include_str!("user_data/main.sh");
 
+/// The parts of a script that are the same everywhere, by the names of their files.
+#[cfg(test)]
+pub(super) const PARTS: [(&str, &str); 5] = [
+    ("common.sh", COMMON),
+    ("from_s3.sh", FROM_S3),
+    ("from_directory.sh", FROM_DIRECTORY),
+    ("from_control_plane.sh", FROM_CONTROL_PLANE),
+    ("main.sh", MAIN),
+];
+
 /// What the agent is told when it starts: `/etc/kspot/boot.yaml`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

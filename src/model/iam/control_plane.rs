@@ -85,9 +85,11 @@ pub(super) fn through_ec2(input: &Input<'_>) -> [Statement; 2] {
         "kms:ReEncryptTo",
     ];
     [
-        Statement::allow(["kms:CreateGrant"])
-            .when("Bool", "kms:GrantIsForAWSResource", "true")
-            .when("StringEquals", "kms:ViaService", service.as_str()),
+        Statement::allow(["kms:CreateGrant"]).when("Bool", "kms:GrantIsForAWSResource", "true").when(
+            "StringEquals",
+            "kms:ViaService",
+            service.as_str(),
+        ),
         Statement::allow(used).when("StringEquals", "kms:ViaService", service),
     ]
 }

@@ -40,10 +40,11 @@ fn cloud_controller(input: &Input<'_>) -> Vec<Statement> {
         ),
         Statement::allow(created).tagging(cluster),
         Statement::allow(["ec2:CreateSecurityGroup"]).on([input.arn("ec2", "vpc/*")]),
-        Statement::allow(["ec2:CreateTags"])
-            .on(group())
-            .tagging(cluster)
-            .when("StringEquals", "ec2:CreateAction", "CreateSecurityGroup"),
+        Statement::allow(["ec2:CreateTags"]).on(group()).tagging(cluster).when(
+            "StringEquals",
+            "ec2:CreateAction",
+            "CreateSecurityGroup",
+        ),
         Statement::allow(CLOUD_CONTROLLER_CHANGES).tagged(cluster),
     ]
 }
@@ -103,8 +104,7 @@ fn ebs_driver(input: &Input<'_>) -> Vec<Statement> {
         "ec2:DescribeVolumeStatus",
         "ec2:DescribeVolumesModifications",
     ];
-    let changes =
-        ["ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:EnableFastSnapshotRestores", "ec2:ModifyVolume"];
+    let changes = ["ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:EnableFastSnapshotRestores", "ec2:ModifyVolume"];
     let mut all = vec![
         Statement::allow(reads),
         Statement::allow(["ec2:CopyVolumes", "ec2:CreateSnapshot", "ec2:CreateVolume"]).tagging(cluster),

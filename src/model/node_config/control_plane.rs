@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{
-    Input, InstanceGroup, KubeApiServerConfig, KubeControllerManagerConfig, KubeSchedulerConfig, Role,
-};
+use super::{Input, InstanceGroup, KubeApiServerConfig, KubeControllerManagerConfig, KubeSchedulerConfig, Role};
 use crate::error::{Error, Result};
 use crate::model::assets;
+use crate::spec::complete::default_etcd_version;
 use crate::spec::etcd::{EtcdCluster, EtcdMember};
 
 #[derive(Serialize)]
@@ -88,7 +87,7 @@ pub(super) fn of<'a>(input: &Input<'a>, group: &InstanceGroup) -> Result<Control
 
 /// The ports are kOps': clients from 4001 on, peers from 2380 on; workers reach none of them.
 fn etcd<'a>(input: &Input<'_>, place: usize, cluster: &'a EtcdCluster, member: &'a EtcdMember) -> Etcd<'a> {
-    let version = cluster.version.as_deref().unwrap_or(assets::etcd_version(input.cluster.spec.kubernetes_version()));
+    let version = cluster.version.as_deref().unwrap_or(default_etcd_version(input.cluster.spec.kubernetes_version()));
     let offset = u16::try_from(place).unwrap_or_default();
     let manager = cluster.manager.as_ref();
     let peer_name = |m: &str| format!("{m}.etcd-{}.internal.{}", cluster.name, input.cluster.name());
@@ -104,9 +103,7 @@ fn etcd<'a>(input: &Input<'_>, place: usize, cluster: &'a EtcdCluster, member: &
         memory_request: cluster.memory_request.map_or_else(|| "100Mi".to_owned(), |q| q.to_string()),
         backups: Backups {
             store: cluster.backups.as_ref().and_then(|b| b.backup_store.clone()),
-            interval: manager
-                .and_then(|m| m.backup_interval)
-                .map_or_else(|| "15m0s".to_owned(), |d| d.to_string()),
+            interval: manager.and_then(|m| m.backup_interval).map_or_else(|| "15m0s".to_owned(), |d| d.to_string()),
             retention_days: manager.and_then(|m| m.backup_retention_days).unwrap_or(90),
         },
     }
@@ -128,9 +125,8 @@ fn certificate_names(input: &Input<'_>) -> BTreeSet<String> {
 }
 
 fn worker_profiles(input: &Input<'_>) -> BTreeSet<String> {
-    let own = |name: String| {
-        format!("arn:{}:iam::{}:instance-profile/{name}", input.account.partition, input.account.id)
-    };
+    let own =
+        |name: String| format!("arn:{}:iam::{}:instance-profile/{name}", input.account.partition, input.account.id);
     input
         .groups_of(Role::Node)
         .map(|g| {
