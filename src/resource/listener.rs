@@ -6,7 +6,7 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::{Aws, Changed, Created, Found, Kind, Model, Ref, ReplaceOrder, Rules, load_balancer, tags};
-use crate::cloud::aws::elb::{self, no_retry};
+use super::elb::{self, no_retry};
 use crate::cloud::aws::{AwsCloud, AwsError, Call, once};
 use crate::cloud::{Attrs, Live, Scope};
 use crate::error::Result;

@@ -10,7 +10,7 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::{Aws, Changed, Created, Found, Kind, Model, Ref, ReplaceOrder, Rules, Tags, tags};
-use crate::cloud::aws::elb::{self, BATCH, no_retry};
+use super::elb::{self, BATCH, no_retry};
 use crate::cloud::aws::{AwsCloud, AwsError, Call, Class, once};
 use crate::cloud::{Attrs, Scope};
 use crate::error::Result;

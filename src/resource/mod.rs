@@ -6,6 +6,7 @@
 //! views, JSON, ordering, deletion, the in-memory cloud and the tests pick it up.
 
 mod addr;
+mod elb;
 pub mod policy;
 pub mod reference;
 mod registry;

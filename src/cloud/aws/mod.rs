@@ -1,6 +1,5 @@
 //! The real cloud: clients, endpoint, retries, and the sweep over all kinds.
 
-pub mod elb;
 pub mod error;
 pub mod lookup;
 pub mod once;

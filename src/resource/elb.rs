@@ -6,26 +6,26 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_elasticloadbalancingv2::types::Tag;
 use futures::future::try_join_all;
 
-use super::{AwsCloud, AwsError, Call};
+use super::{Tags, tags};
 use crate::cloud::Scope;
+use crate::cloud::aws::{AwsCloud, AwsError, Call};
 use crate::error::Result;
-use crate::resource::{Tags, tags};
 
 /// How many ARNs one `DescribeTags` takes, and how many names a describe call.
-pub const BATCH: usize = 20;
+pub(super) const BATCH: usize = 20;
 
-/// The configuration override for calls that [`super::once::create_once`] repeats itself.
-pub fn no_retry() -> aws_sdk_elasticloadbalancingv2::config::Builder {
+/// The configuration override for calls that [`crate::cloud::aws::once::create_once`] repeats itself.
+pub(super) fn no_retry() -> aws_sdk_elasticloadbalancingv2::config::Builder {
     aws_sdk_elasticloadbalancingv2::config::Config::builder().retry_config(RetryConfig::disabled())
 }
 
 /// Tags in the service's type.
-pub fn to_tags(tags: &Tags) -> Vec<Tag> {
+pub(super) fn to_tags(tags: &Tags) -> Vec<Tag> {
     tags.iter().map(|(k, v)| Tag::builder().key(k).value(v).build()).collect()
 }
 
 /// The tags of each ARN, as far as kspot manages them: one request for 20.
-pub async fn tags_of(cloud: &AwsCloud, scope: &Scope, arns: &[String]) -> Result<BTreeMap<String, Tags>> {
+pub(super) async fn tags_of(cloud: &AwsCloud, scope: &Scope, arns: &[String]) -> Result<BTreeMap<String, Tags>> {
     let batches = arns.chunks(BATCH).map(|batch| async move {
         let answer = cloud.elb.describe_tags().set_resource_arns(Some(batch.to_vec())).send().await;
         answer.map_err(|e| AwsError::of("read the tags of load balancers", &e))
@@ -40,7 +40,7 @@ pub async fn tags_of(cloud: &AwsCloud, scope: &Scope, arns: &[String]) -> Result
 }
 
 /// Writes and removes tags to get from `live` to `wanted`.
-pub async fn retag(call: &Call<'_>, arn: &str, live: &Tags, wanted: &Tags) -> Result<()> {
+pub(super) async fn retag(call: &Call<'_>, arn: &str, live: &Tags, wanted: &Tags) -> Result<()> {
     let (set, remove) = tags::difference(live, wanted);
     if !set.is_empty() {
         let add = call.cloud.elb.add_tags().resource_arns(arn).set_tags(Some(to_tags(&set)));
