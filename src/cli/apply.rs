@@ -79,11 +79,8 @@ impl Args {
         if !self.prune {
             return Ok(Vec::new());
         }
-        let gone: Vec<SpecPath> = texts
-            .keys()
-            .filter(|p| matches!(p, SpecPath::InstanceGroup(_)) && !given.contains(p))
-            .cloned()
-            .collect();
+        let gone: Vec<SpecPath> =
+            texts.keys().filter(|p| matches!(p, SpecPath::InstanceGroup(_)) && !given.contains(p)).cloned().collect();
         texts.retain(|path, _| !gone.contains(path));
         Ok(gone)
     }

@@ -22,7 +22,8 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, session: &Session) -> Result<u8> {
-        let mut listing = Listing::new("settings", [Column::new("setting"), Column::new("value").flexible(), Column::new("source")]);
+        let mut listing =
+            Listing::new("settings", [Column::new("setting"), Column::new("value").flexible(), Column::new("source")]);
         let mut add = |name: &str, value: Option<(String, &str)>| {
             let (value, source) = value.unwrap_or((String::new(), "not set"));
             let item = json!({ "setting": name, "value": value, "source": source });

@@ -42,7 +42,9 @@ impl Args {
         }
         let drifted = !found.plan.is_empty();
         if drifted && self.output == super::update::Form::Text {
-            session.ui.say(format!("the above would bring AWS back to revision {}, which was applied last", found.revision));
+            session
+                .ui
+                .say(format!("the above would bring AWS back to revision {}, which was applied last", found.revision));
         }
         Ok(if self.detailed_exitcode && drifted { 2 } else { 0 })
     }

@@ -26,7 +26,11 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self, session: &Session) -> Result<u8> {
         if self.schema {
-            let kind = if self.path.starts_with("instancegroup") || self.path == "ig" { Kind::InstanceGroup } else { Kind::Cluster };
+            let kind = if self.path.starts_with("instancegroup") || self.path == "ig" {
+                Kind::InstanceGroup
+            } else {
+                Kind::Cluster
+            };
             // The schema is JSON Schema's own document: it has no place for a formatVersion.
             session.ui.data(format!("{:#}", schema(kind)));
         } else {

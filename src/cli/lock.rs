@@ -66,8 +66,15 @@ impl Args {
                     None => session.ui.say(format!("nobody holds the lock of cluster {cluster}")),
                     Some(lock) => {
                         let now = session.context.now();
-                        session.ui.data(format!("id       {}\nholder   {}\ncommand  {}\nsince    {} ({})\nexpires  {}",
-                            lock.id, lock.holder, lock.command, lock.since, ago(now, lock.since), lock.expires));
+                        session.ui.data(format!(
+                            "id       {}\nholder   {}\ncommand  {}\nsince    {} ({})\nexpires  {}",
+                            lock.id,
+                            lock.holder,
+                            lock.command,
+                            lock.since,
+                            ago(now, lock.since),
+                            lock.expires
+                        ));
                     }
                 }
             }

@@ -37,11 +37,16 @@ impl Args {
         let old = store.texts(&store.revision(self.revision).await?).await?;
         check(&old)?;
         let command = format!("rollback {}", self.revision);
-        let intent = Intent { ctx: &session.context, command: &command, message: self.message.as_deref().unwrap_or_default() };
+        let intent =
+            Intent { ctx: &session.context, command: &command, message: self.message.as_deref().unwrap_or_default() };
         let changed = store.rollback(&intent, self.revision).await?;
         match &changed.revision {
-            Some(r) => session.ui.say(format!("cluster {cluster}: revision {} has the specs of revision {}", r.number, self.revision)),
-            None => session.ui.say(format!("cluster {cluster}: the specs are those of revision {} already", self.revision)),
+            Some(r) => session
+                .ui
+                .say(format!("cluster {cluster}: revision {} has the specs of revision {}", r.number, self.revision)),
+            None => {
+                session.ui.say(format!("cluster {cluster}: the specs are those of revision {} already", self.revision))
+            }
         }
         Preview { cluster, yes: self.yes, ..Preview::default() }.run(session).await
     }

@@ -115,7 +115,9 @@ impl<'a> Edit<'a> {
 
     async fn run(mut self, session: &Session) -> Result<u8> {
         let positional = match self.kind {
-            Kind::Cluster if self.fields.len() > 1 && !self.fields[0].contains('=') && !self.fields[0].starts_with("spec.") => {
+            Kind::Cluster
+                if self.fields.len() > 1 && !self.fields[0].contains('=') && !self.fields[0].starts_with("spec.") =>
+            {
                 Some(self.fields.remove(0))
             }
             _ => None,

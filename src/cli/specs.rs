@@ -175,7 +175,8 @@ pub(super) fn cluster_of(objects: &[Object], named: Option<String>) -> Result<St
 /// The names of the instance groups that fit a pattern with `*`; an error when none does.
 pub(super) fn groups_like(texts: &Texts, pattern: &str) -> Result<Vec<SpecPath>> {
     let all: Vec<&SpecPath> = texts.keys().filter(|p| matches!(p, SpecPath::InstanceGroup(_))).collect();
-    let found: Vec<SpecPath> = all.iter().filter(|p| fits(p.group_name().unwrap_or_default(), pattern)).map(|p| (*p).clone()).collect();
+    let found: Vec<SpecPath> =
+        all.iter().filter(|p| fits(p.group_name().unwrap_or_default(), pattern)).map(|p| (*p).clone()).collect();
     if found.is_empty() {
         let names: Vec<&str> = all.iter().filter_map(|p| p.group_name()).collect();
         let error = Error::failed(format!("there is no instance group {pattern}"));
@@ -191,9 +192,9 @@ pub(super) fn groups_like(texts: &Texts, pattern: &str) -> Result<Vec<SpecPath>>
 fn fits(name: &str, pattern: &str) -> bool {
     match pattern.split_once('*') {
         None => name == pattern,
-        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
-            (0..=rest.len()).filter(|n| rest.is_char_boundary(*n)).any(|n| fits(&rest[n..], tail))
-        }),
+        Some((head, tail)) => name
+            .strip_prefix(head)
+            .is_some_and(|rest| (0..=rest.len()).filter(|n| rest.is_char_boundary(*n)).any(|n| fits(&rest[n..], tail))),
     }
 }
 

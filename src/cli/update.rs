@@ -177,7 +177,13 @@ impl Preview {
         Ok(())
     }
 
-    async fn apply(&self, session: &Session, site: &Site, prepared: Prepared, expected: Option<&SavedPlan>) -> Result<u8> {
+    async fn apply(
+        &self,
+        session: &Session,
+        site: &Site,
+        prepared: Prepared,
+        expected: Option<&SavedPlan>,
+    ) -> Result<u8> {
         if prepared.is_settled() {
             return Ok(0);
         }

@@ -50,7 +50,8 @@ impl Facts {
     pub async fn of(&self, cloud: &AwsCloud, cluster: &Cluster, groups: &[InstanceGroup]) -> Result<Known> {
         let names: BTreeSet<String> = groups.iter().flat_map(types_of).collect();
         let catalogue = self.types(&names).await?;
-        let (images, shared) = futures::future::try_join(self.images(groups, &catalogue), shared(cloud, cluster)).await?;
+        let (images, shared) =
+            futures::future::try_join(self.images(groups, &catalogue), shared(cloud, cluster)).await?;
         let agent = agent::agents(&self.context, &Keys::of(cluster.name())?)?;
         Ok(Known { catalogue, facts: model::Facts { images, agent, ..shared } })
     }
@@ -125,7 +126,10 @@ impl Facts {
 pub fn key(config: &SdkConfig, context: &Context) -> Key {
     Key {
         region: config.region().map(ToString::to_string).unwrap_or_default(),
-        endpoint: config.endpoint_url().map(str::to_owned).or_else(|| context.env("AWS_ENDPOINT_URL").map(str::to_owned)),
+        endpoint: config
+            .endpoint_url()
+            .map(str::to_owned)
+            .or_else(|| context.env("AWS_ENDPOINT_URL").map(str::to_owned)),
         identity: context.env("AWS_PROFILE").map(str::to_owned),
     }
 }

@@ -48,7 +48,10 @@ pub fn pools(specs: &Specs, catalogue: &Catalogue, instances: &[Instance]) -> Ve
         for instance_type in types {
             for zone in &zones {
                 let here = |i: &&Instance| {
-                    i.group == group.name() && i.zone == *zone && i.instance_type == instance_type && i.lifecycle == "spot"
+                    i.group == group.name()
+                        && i.zone == *zone
+                        && i.instance_type == instance_type
+                        && i.lifecycle == "spot"
                 };
                 all.push(Pool {
                     group: group.name().to_owned(),

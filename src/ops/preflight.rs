@@ -12,9 +12,8 @@ use crate::spec::{Cluster, InstanceGroup};
 /// Checks zones and offerings for the groups that the plan makes or changes. Nothing is asked of AWS that is not known
 /// already.
 pub fn check(prepared: &Prepared) -> Result<()> {
-    let makes_machines = |c: &&crate::plan::Change| {
-        c.action != Action::Delete && c.addr.kind == crate::resource::Kind::AutoScalingGroup
-    };
+    let makes_machines =
+        |c: &&crate::plan::Change| c.action != Action::Delete && c.addr.kind == crate::resource::Kind::AutoScalingGroup;
     if prepared.plan.changes.iter().find(makes_machines).is_none() {
         return Ok(());
     }
@@ -23,7 +22,8 @@ pub fn check(prepared: &Prepared) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let error = Error::failed(format!("cluster {}: zones lack instance types that groups need", prepared.cluster.name()));
+    let error =
+        Error::failed(format!("cluster {}: zones lack instance types that groups need", prepared.cluster.name()));
     let error = missing.into_iter().fold(error, Error::detail);
     Err(error.hint("choose other types or zones for these groups; `kspot instance-types --availability-zones ZONE` lists what a zone has"))
 }
@@ -32,7 +32,9 @@ pub fn check(prepared: &Prepared) -> Result<()> {
 /// one type, one that a zone lacks. A mixed group may lack a type here and there: the others serve.
 fn not_offered(cluster: &Cluster, group: &InstanceGroup, catalogue: &Catalogue) -> Option<String> {
     let zones: BTreeSet<&str> = cluster.spec.subnets_of(&group.spec).iter().map(|s| s.zone.as_str()).collect();
-    if let Some(unknown) = zones.iter().find(|z| !catalogue.offerings.contains_key(**z) && !catalogue.zones.contains_key(**z)) {
+    if let Some(unknown) =
+        zones.iter().find(|z| !catalogue.offerings.contains_key(**z) && !catalogue.zones.contains_key(**z))
+    {
         return Some(format!("group {}: {unknown} is no zone of {}", group.name(), catalogue.region));
     }
     let types: BTreeSet<String> = types_of(group).into_iter().collect();
@@ -40,7 +42,11 @@ fn not_offered(cluster: &Cluster, group: &InstanceGroup, catalogue: &Catalogue) 
         types.iter().map(|t| (t, zones.iter().copied().filter(|z| catalogue.offers(z, t)).collect())).collect();
     let elsewhere = |t: &str| {
         let zones: Vec<&str> = catalogue.zones_of(t).collect();
-        if zones.is_empty() { "no zone of the region has it".to_owned() } else { format!("it is offered in {}", zones.join(", ")) }
+        if zones.is_empty() {
+            "no zone of the region has it".to_owned()
+        } else {
+            format!("it is offered in {}", zones.join(", "))
+        }
     };
     match types.len() {
         1 => having.iter().find(|(_, has)| has.len() < zones.len()).map(|(t, has)| {

@@ -81,7 +81,8 @@ impl Prepared {
 
     /// Whether there is nothing to do and nothing to record.
     pub fn is_settled(&self) -> bool {
-        let recorded = self.applied.as_ref().is_some_and(|a| a.revision == self.revision && a.outcome == Outcome::Succeeded);
+        let recorded =
+            self.applied.as_ref().is_some_and(|a| a.revision == self.revision && a.outcome == Outcome::Succeeded);
         self.plan.is_empty() && (recorded || !self.only.is_empty())
     }
 }
@@ -108,8 +109,7 @@ pub async fn prepare(site: &Site, specs: &Specs, only: &[String]) -> Result<Prep
     let (cluster, groups) = crate::spec::complete::complete(&specs.cluster, &specs.groups)?;
     let store = ClusterStore::new(Arc::clone(&site.store), cluster.name())?;
     let known = site.facts.of(&site.cloud, &cluster, &groups);
-    let (account, known, applied) =
-        futures::future::try_join3(site.cloud.account(), known, store.applied()).await?;
+    let (account, known, applied) = futures::future::try_join3(site.cloud.account(), known, store.applied()).await?;
     let desired = model::build(&model::Input {
         cluster: &cluster,
         groups: &groups,

@@ -10,8 +10,8 @@ use crate::apply::{self, Outcome, Reporter};
 use crate::error::{Error, Result};
 use crate::plan::saved::SavedPlan;
 use crate::spec::Object;
-use crate::state::applied::{Applied, Outcome as Recorded};
 use crate::state::Precondition;
+use crate::state::applied::{Applied, Outcome as Recorded};
 use crate::state::cluster::ClusterStore;
 use crate::state::lock::EXPIRY;
 
@@ -102,7 +102,8 @@ fn either(a: &CancellationToken, b: CancellationToken) -> CancellationToken {
 /// The specs with every default filled in, as one text.
 fn completed(prepared: &Prepared) -> String {
     let groups = prepared.groups.iter().cloned().map(|g| Object::InstanceGroup(Box::new(g)));
-    let objects: Vec<Object> = std::iter::once(Object::Cluster(Box::new(prepared.cluster.clone()))).chain(groups).collect();
+    let objects: Vec<Object> =
+        std::iter::once(Object::Cluster(Box::new(prepared.cluster.clone()))).chain(groups).collect();
     crate::spec::print::to_yaml_stream(&objects)
 }
 

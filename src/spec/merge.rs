@@ -101,7 +101,8 @@ mod tests {
     #[test]
     fn unknown_fields_are_refused() {
         let object = Object::InstanceGroup(Box::new(InstanceGroup::new("c.example.com", "nodes", Role::Node)));
-        let patch = patches("kind: InstanceGroup\nmetadata: {name: nodes}\nspec: {minSise: 1}\n", "f").unwrap().remove(0);
+        let patch =
+            patches("kind: InstanceGroup\nmetadata: {name: nodes}\nspec: {minSise: 1}\n", "f").unwrap().remove(0);
         assert!(patch.apply(&object).is_err());
     }
 }

@@ -13,7 +13,9 @@ use crate::ops::new_cluster::{Machines, NewCluster};
 use crate::spec::KubernetesVersion;
 use crate::spec::instance_group::Tenancy;
 use crate::spec::network::{AccessSource, Ipv4Cidr};
-use crate::spec::networking::{CniConfig, DnsType, FlannelBackend, FlannelConfig, LoadBalancerType, NatGateways, Networking};
+use crate::spec::networking::{
+    CniConfig, DnsType, FlannelBackend, FlannelConfig, LoadBalancerType, NatGateways, Networking,
+};
 use crate::spec::volume::VolumeType;
 
 /// Write the specs of a new cluster and show what they would make
@@ -62,7 +64,13 @@ pub(super) struct Args {
     control_plane_volume_type: Option<String>,
 
     /// Existing security groups of the control plane
-    #[arg(long, value_name = "SG,...", value_delimiter = ',', alias = "master-security-groups", help_heading = "Machines")]
+    #[arg(
+        long,
+        value_name = "SG,...",
+        value_delimiter = ',',
+        alias = "master-security-groups",
+        help_heading = "Machines"
+    )]
     control_plane_security_groups: Vec<String>,
 
     /// Tenancy of the control plane: default or dedicated
@@ -281,7 +289,9 @@ enum LoadBalancer {
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
         if self.cloud != "aws" {
-            return Err(Error::usage(format!("cloud {} is not supported", self.cloud)).hint("kspot makes clusters on aws"));
+            return Err(
+                Error::usage(format!("cloud {} is not supported", self.cloud)).hint("kspot makes clusters on aws")
+            );
         }
         let name = session.cluster(self.cluster.as_deref())?;
         if !self.dry_run {
@@ -290,12 +300,19 @@ impl Args {
         let new = self.options(&name)?;
         self.remark(session, &new);
         let mut draft = crate::ops::create::draft(&new, &self.sets, &self.unsets)?;
-        draft.pin_images(&crate::ops::facts::Facts::new(&session.sdk(Some(&draft.region()?)).await, &session.context)?).await?;
+        draft
+            .pin_images(&crate::ops::facts::Facts::new(&session.sdk(Some(&draft.region()?)).await, &session.context)?)
+            .await?;
         if self.dry_run {
             return specs::print(session, &draft.objects(), self.output);
         }
         let store = session.store().await?;
-        let change = specs::Change { store: &store, cluster: &name, command: "create cluster", message: self.message.as_deref() };
+        let change = specs::Change {
+            store: &store,
+            cluster: &name,
+            command: "create cluster",
+            message: self.message.as_deref(),
+        };
         specs::create_all(session, &change, draft.objects()).await?;
         session.ui.say(format!("cluster {name} has its specs in {}", store.describe()));
         Preview { cluster: name, yes: self.yes, ..Preview::default() }.run(session).await
@@ -305,7 +322,9 @@ impl Args {
     fn remark(&self, session: &Session, new: &NewCluster) {
         let wanted = self.dns.map(Dns::kind);
         if wanted.is_some_and(|w| w != DnsType::None) && new.dns_type() == DnsType::None {
-            session.ui.say("a name that ends in .k8s.local can't be published: DNS is none, the API is the load balancer's name");
+            session.ui.say(
+                "a name that ends in .k8s.local can't be published: DNS is none, the API is the load balancer's name",
+            );
         }
         if new.admin_access.iter().any(AccessSource::is_anywhere) {
             session.ui.warn("the Kubernetes API will be reachable from anywhere; restrict it with --admin-access CIDR");
@@ -317,7 +336,8 @@ impl Args {
         let tenancy = |t: &Option<String>| t.as_deref().map(parse_as::<Tenancy>).transpose();
         let key = match &self.ssh_public_key {
             Some(file) => {
-                let text = std::fs::read_to_string(file).context(|| format!("can't read the SSH key {}", file.display()))?;
+                let text =
+                    std::fs::read_to_string(file).context(|| format!("can't read the SSH key {}", file.display()))?;
                 Some(text.trim().to_owned())
             }
             None => None,
@@ -418,6 +438,8 @@ fn labels(pairs: &[String]) -> Result<BTreeMap<String, String>> {
     };
     pairs
         .iter()
-        .map(|p| pair(p).ok_or_else(|| Error::usage(format!("{p:?} is not KEY=VALUE")).hint("--cloud-labels team=a,env=dev")))
+        .map(|p| {
+            pair(p).ok_or_else(|| Error::usage(format!("{p:?} is not KEY=VALUE")).hint("--cloud-labels team=a,env=dev"))
+        })
         .collect()
 }

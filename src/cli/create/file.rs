@@ -36,7 +36,8 @@ impl Args {
             }
         }
         let store = session.store().await?;
-        let change = Change { store: &store, cluster: &cluster, command: "create -f", message: self.message.as_deref() };
+        let change =
+            Change { store: &store, cluster: &cluster, command: "create -f", message: self.message.as_deref() };
         if objects.iter().any(|o| matches!(o, Object::Cluster(_))) {
             specs::create_all(session, &change, objects).await?;
             session.ui.say(format!("cluster {cluster} has its specs in {}", store.describe()));

@@ -88,8 +88,11 @@ impl Args {
         let ((), revision) = change
             .edit(session, |texts| {
                 if texts.insert(path_of(&object)?, print::to_yaml(&object)).is_some() {
-                    return Err(Error::failed(format!("cluster {cluster} has an instance group {} already", self.group))
-                        .hint(format!("change it with kspot edit ig {}", self.group)));
+                    return Err(Error::failed(format!(
+                        "cluster {cluster} has an instance group {} already",
+                        self.group
+                    ))
+                    .hint(format!("change it with kspot edit ig {}", self.group)));
                 }
                 Ok(())
             })

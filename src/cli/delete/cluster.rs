@@ -63,7 +63,9 @@ impl Args {
         let (outcome, objects) = delete(&site, &cluster, doomed, &progress, &stop).await?;
         drop(progress);
         session.ui.outcome(&outcome, start.elapsed(), &format!("kspot delete cluster {cluster}"))?;
-        session.ui.say(format!("cluster {cluster} is deleted ({objects} objects and old versions removed from the store)"));
+        session
+            .ui
+            .say(format!("cluster {cluster} is deleted ({objects} objects and old versions removed from the store)"));
         Ok(0)
     }
 

@@ -101,8 +101,10 @@ impl AwsCloud {
             .collect();
         match addresses.iter().find(|a| !found.contains_key(*a)) {
             None => Ok(found),
-            Some(missing) => Err(Error::failed(format!("{missing} is no elastic IP address of this account in {}", self.region))
-                .hint("allocate it, or take publicIP out of the subnet")),
+            Some(missing) => {
+                Err(Error::failed(format!("{missing} is no elastic IP address of this account in {}", self.region))
+                    .hint("allocate it, or take publicIP out of the subnet"))
+            }
         }
     }
 
