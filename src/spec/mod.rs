@@ -41,6 +41,7 @@ pub mod problem;
 pub mod quantity;
 pub mod rolling_update;
 pub mod taint;
+pub mod validate;
 pub mod version;
 pub mod volume;
 
@@ -58,6 +59,7 @@ pub use problem::{ObjectId, Place, Problem, Problems, Severity};
 pub use quantity::Quantity;
 pub use shape::schema;
 pub use taint::{Taint, TaintEffect};
+pub use validate::{Facts, Specs, TypeFacts, validate};
 pub use version::KubernetesVersion;
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ impl Shape {
     }
 
     /// The field of a block.
+    #[cfg(test)]
     pub(crate) fn field(&self, name: &str) -> Option<&Field> {
         match self {
             Shape::Block(fields) => fields.iter().find(|f| f.name == name),
