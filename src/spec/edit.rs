@@ -285,14 +285,14 @@ mod tests {
         spec.warmPool has no meaning here: warm pools can't hold spot machines; use minSize
         spec.maxSize: "many" is not a whole number
         spec.taints: taint "a=b" has no effect (expected a taint key=value:effect, the effect NoSchedule, PreferNoSchedule or NoExecute)
-        spec.iam: expected a block of fields: profile; set one of its fields, or give YAML in braces
-        spec.maxSize is a integer, it has no field a
+        spec.iam is a block of fields: profile: set one of them, or give YAML in braces
+        spec.maxSize holds one integer, it has no field a
         spec.subnets is a list: name one of its items | for example spec.subnets[0]
         spec.subnets[7]: the list has 0 items, so 7 cannot be set
         spec.volumes[0].size: missing field `device`
-        spec.volumes: [0].sise: unknown field sise, did you mean size
+        spec.volumes[0].sise: unknown field sise, did you mean size
         the name of an object cannot change
-        spec.channel is asked of a Cluster, this is a InstanceGroup
+        spec.channel is a field of Cluster, and this object is InstanceGroup
         "#);
     }
 

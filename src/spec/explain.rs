@@ -202,14 +202,15 @@ mod tests {
     fn unknown_fields_are_answered() {
         let answer = |path: &str| {
             let error = explain(path).unwrap_err();
-            format!("{error} | {}", error.hints().join(" | "))
+            let hints = error.hints().into_iter().map(|h| format!(" | {h}")).collect::<String>();
+            format!("{error}{hints}")
         };
         insta::assert_snapshot!(
             [answer("spec.mixedInstancePolicy"), answer("spec.zebra"), answer("spec.karpenter"), answer("cluster.spec.api.loadbalancer")].join("\n"),
             @r#"
         InstanceGroup has no field spec.mixedInstancePolicy | did you mean spec.mixedInstancesPolicy
-        InstanceGroup has no field spec.zebra | see kspot explain spec
-        InstanceGroup has no field spec.karpenter | see kspot explain spec
+        no object has a field spec.zebra | see kspot explain spec
+        spec.karpenter has no meaning here: use clusterAutoscaler with mixedInstancesPolicy
         Cluster has no field spec.api.loadbalancer | did you mean spec.api.loadBalancer
         "#
         );

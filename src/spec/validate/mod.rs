@@ -102,7 +102,7 @@ pub fn locate(problems: &mut Problems, documents: &[Document]) {
     problems.sort();
 }
 
-/// Judges what a text holds: one cluster and its groups. A group's rules need the cluster; without one, `cluster` is it.
+/// Judges a text that holds all groups of a cluster, and the cluster itself unless it is given.
 ///
 /// # Errors
 /// Every error of the specs with its place, and the warnings after them.

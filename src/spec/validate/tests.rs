@@ -105,12 +105,18 @@ fn the_tutorial_is_accepted() {
     let text = KOPS_1_23.replace("1.23.6", "1.36.4");
     let documents = read(&text, "f").unwrap().documents;
     let warnings = validate_documents(&documents, None, None).unwrap();
-    insta::assert_snapshot!(warnings, @"");
+    insta::assert_snapshot!(warnings, @r#"
+    f:17:3: warning: spec.clusterAutoscaler: no group can grow: none has autoscale and a maxSize above its minSize
+    f:23:5: warning: spec.clusterAutoscaler.image: the image is for Kubernetes 1.23, the cluster runs 1.36; leave it out to get the one that fits
+    f:51:5: warning: spec.kubernetesApiAccess[0]: the Kubernetes API is open to the whole internet
+    f:67:5: warning: spec.sshAccess[0]: SSH is open to the whole internet
+    f:76:7: warning: spec.topology.dns.type: a cluster named *.k8s.local is in no DNS: None is used
+    "#);
     let old = read(KOPS_1_23, "f").unwrap().documents;
     let errors = validate_documents(&old, None, None).unwrap_err();
     let errors: Vec<_> =
         errors.0.iter().filter(|p| p.severity == crate::spec::Severity::Error).map(ToString::to_string).collect();
-    assert_eq!(errors, ["f:52:3: spec.kubernetesVersion: Kubernetes 1.23.6 is not supported: 1.33 to 1.37 are"]);
+    assert_eq!(errors, ["f:53:3: spec.kubernetesVersion: Kubernetes 1.23.6 is not supported: 1.33 to 1.37 are"]);
 }
 
 /// Ranges are as large as AWS allows, inside each other where they must be and apart where they must not.
@@ -138,17 +144,20 @@ fn subnets() {
     each_breaks(
         "a.example.com",
         &[
-            ("spec.subnets[2].zone", "us-east-1", "not a zone"),
-            ("spec.subnets[0].zone", "eu-west-1a", "us-east-1b is in us-east-1, the first subnet is in eu-west-1"),
+            ("spec.subnets[0].zone", "us-east-1", "not a zone"),
             ("spec.subnets[2].name", "private-1b", "two subnets are named private-1b"),
             ("spec.subnets[1].egress", "vgw-1", "is none of nat-"),
             ("spec.subnets[0].egress", "nat-1", "only private subnets have an egress"),
             ("spec.subnets[1].type", "DualStack", "DualStack is for IPv6 clusters"),
-            ("spec.subnets[2].type", "Private", "has no utility subnet for the NAT gateway"),
             ("spec.topology.nat", "None", "warning: spec.subnets[1]: machines here reach no internet"),
             ("spec.networkID", "subnet-1", "not the id of a VPC"),
         ],
     );
+    let stray = problems(&[("a.example.com", "spec.subnets[0].zone", "eu-west-1a")]);
+    let region = "us-east-1b is in us-east-1, the first subnet is in eu-west-1";
+    assert_eq!(stray.iter().filter(|p| p.contains(region)).count(), 2, "{stray:#?}");
+    let closed = problems(&[("a.example.com", "spec.subnets[2].type", "Private")]);
+    assert_eq!(closed.iter().filter(|p| p.contains("has no utility subnet")).count(), 2, "{closed:#?}");
     let shared = [("a.example.com", "spec.networkID", "vpc-1"), ("a.example.com", "spec.subnets[0].id", "subnet-1")];
     let found = problems(&shared);
     assert_eq!(found.iter().filter(|p| p.contains("this one is not")).count(), 2, "{found:#?}");
@@ -220,7 +229,6 @@ fn groups() {
         "nodes",
         &[
             ("spec.subnets", "us-east-1c", "the cluster has no subnet us-east-1c, did you mean us-east-1a"),
-            ("spec.minSize", "6", "6 is more than maxSize 5"),
             ("spec.instanceMetadata.httpPutResponseHopLimit", "65", "not between 1 and 64"),
             ("spec.maxInstanceLifetime", "23h", "0 (never) or 24h"),
             ("spec.maxPrice", "cheap", "is not a price"),
@@ -245,6 +253,13 @@ fn groups() {
             ("spec.volumeMounts", "[{device: /dev/sdb, filesystem: xfs, path: /a}]", "no volume has the device"),
         ],
     );
+}
+
+/// The smallest size is at most the largest.
+#[test]
+fn sizes_are_in_order() {
+    let found = problems(&[("nodes", "spec.minSize", "6")]);
+    assert!(found.iter().any(|p| p == "spec.minSize: 6 is more than maxSize 5"), "{found:#?}");
 }
 
 /// Gp3, io1 and io2 have their ratios of IOPS to size and of throughput to IOPS.
