@@ -7,10 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use futures::{StreamExt, TryStreamExt};
 use jiff::SignedDuration;
 
-use super::cluster::{AT_ONCE, ClusterStore};
+use super::cluster::{ClusterStore, all};
 use super::history::{OUTSIDE_EDIT, Revision, Texts};
 use super::index::{Copy, Index};
 use super::layout::SpecPath;
@@ -187,7 +186,7 @@ impl ClusterStore {
                 _ => Ok(()),
             }
         });
-        let moved: Vec<()> = futures::stream::iter(moves).buffer_unordered(AT_ONCE).try_collect().await?;
+        let moved = all(moves.collect()).await?;
         Ok(!moved.is_empty())
     }
 
@@ -250,7 +249,7 @@ impl ClusterStore {
             .filter_map(|(p, sha)| Some((sha, texts.get(p)?)))
             .collect();
         let written = fresh.into_iter().map(|(sha, text)| self.write_text(sha, text));
-        futures::stream::iter(written).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+        all(written.collect()).await?;
         let document =
             serde_json::to_vec_pretty(&draft).map_err(|e| Error::failed("can't write a revision").because(e));
         self.store.put(&self.keys.revision(draft.number), &document?, Precondition::Absent).await?;
@@ -272,9 +271,9 @@ impl ClusterStore {
         paths.retain(|path| copies.get(path).map(|copy| &copy.sha256) != to.specs.get(path));
         let moves = paths.iter().map(|path| async {
             let moved = self.move_copy(path, copies.get(path), texts.get(path).cloned()).await;
-            (path.clone(), moved)
+            Ok((path.clone(), moved))
         });
-        let moved: Vec<_> = futures::stream::iter(moves).buffer_unordered(AT_ONCE).collect().await;
+        let moved = all(moves.collect()).await?;
         let mut overtaken = Vec::new();
         for (path, moved) in moved {
             match moved {

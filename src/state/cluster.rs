@@ -1,6 +1,7 @@
 //! One cluster's place in a store, and the list of clusters.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
@@ -11,6 +12,14 @@ use crate::error::{Error, Result, did_you_mean};
 
 /// How many requests are sent at once when there are many to send.
 pub(super) const AT_ONCE: usize = 16;
+
+/// Sends many requests, a bounded number at once; gives their answers in order, or the first error.
+///
+/// It takes the requests themselves, not a lazy iterator: a closure over references that is kept across an await would
+/// make the whole future unfit for a task of its own.
+pub(super) async fn all<T, F: Future<Output = Result<T>>>(requests: Vec<F>) -> Result<Vec<T>> {
+    futures::stream::iter(requests).buffered(AT_ONCE).try_collect().await
+}
 
 /// One cluster in a store: its specs, history, lock and records. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -74,9 +83,5 @@ pub async fn configs(store: &dyn Store) -> Result<BTreeMap<String, String>> {
         let text = store.get(&key).await?.map(|blob| blob.text(&key)).transpose()?;
         Ok::<_, Error>(text.map(|text| (name, text)))
     });
-    futures::stream::iter(read)
-        .buffer_unordered(AT_ONCE)
-        .try_filter_map(|found| async { Ok(found) })
-        .try_collect()
-        .await
+    Ok(all(read.collect()).await?.into_iter().flatten().collect())
 }

@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::cluster::{AT_ONCE, ClusterStore};
+use super::cluster::{AT_ONCE, ClusterStore, all};
 use super::layout::SpecPath;
 use super::schema;
 use super::store::sha256;
@@ -132,7 +132,7 @@ impl ClusterStore {
     /// The texts of all specs in a revision.
     pub async fn texts(&self, revision: &Revision) -> Result<Texts> {
         let read = revision.specs.iter().map(|(path, sha)| async { Ok((path.clone(), self.text(sha).await?)) });
-        futures::stream::iter(read).buffer_unordered(AT_ONCE).try_collect().await
+        Ok(all(read.collect()).await?.into_iter().collect())
     }
 
     /// What differs between two states, by path; only texts that differ are read from the history.
@@ -146,7 +146,7 @@ impl ClusterStore {
             let (old, new) = futures::try_join!(self.side_text(&from, path), self.side_text(&to, path))?;
             Ok(SpecDiff { path: path.clone(), old, new })
         });
-        futures::stream::iter(read).buffered(AT_ONCE).try_collect().await
+        all(read.collect()).await
     }
 
     /// The numbers of all revisions above `after`, ascending, with one listing.

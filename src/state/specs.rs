@@ -10,9 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, TryStreamExt};
-
-use super::cluster::{AT_ONCE, ClusterStore};
+use super::cluster::{ClusterStore, all};
 use super::history::Texts;
 use super::index::{Copy, Index};
 use super::layout::SpecPath;
@@ -278,9 +276,7 @@ impl ClusterStore {
             let etag = blob.etag.clone();
             Ok(Some((path, Copy::new(blob.text(&key)?, etag))))
         });
-        let groups = futures::stream::iter(read).buffer_unordered(AT_ONCE);
-        let mut copies: BTreeMap<SpecPath, Copy> =
-            groups.try_filter_map(|found| async { Ok(found) }).try_collect().await?;
+        let mut copies: BTreeMap<SpecPath, Copy> = all(read.collect()).await?.into_iter().flatten().collect();
         copies.extend(listed.config.map(|copy| (SpecPath::Cluster, copy)));
         let indexed = index.is_some_and(|index| Some(index.head) == head.as_ref().map(|head| head.number));
         Ok(Snapshot { head, copies, indexed })

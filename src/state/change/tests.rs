@@ -58,6 +58,24 @@ impl Bed {
     }
 }
 
+/// Everything that reads or changes specs can run as a task of its own.
+#[tokio::test]
+async fn futures_can_be_spawned() {
+    let bed = Bed::new(&["nodes"]).await;
+    let (cluster, ctx) = (bed.cluster.clone(), bed.ctx.clone());
+    let all = async move {
+        let intent = Intent { ctx: &ctx, command: "set", message: "" };
+        cluster.change(&intent, |specs| Ok(specs.insert(group("more"), String::new()))).await?;
+        cluster.rollback(&intent, 1).await?;
+        cluster.diff(At::Revision(2), At::Now).await?;
+        cluster.lock(&ctx, "update", crate::state::lock::EXPIRY).await?.release().await?;
+        crate::state::cluster::configs(&**cluster.store()).await?;
+        cluster.history(Some("more"), 10).await
+    };
+    let numbers: Vec<u64> = tokio::spawn(all).await.unwrap().unwrap().iter().map(|r| r.number).collect();
+    assert_eq!(numbers, [3, 2]);
+}
+
 /// A change moves the working copies and leaves who, when, why and the parent in the history.
 #[tokio::test]
 async fn a_change_is_recorded() {
