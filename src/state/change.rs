@@ -4,6 +4,10 @@
 //! If-Match, then the index. The revision is the commit point. Who dies before it has changed nothing that anyone
 //! sees; who dies after it has changed everything, for the next writer moves the working copies on before it does
 //! anything else. Two writers can't both write revision n + 1, so the history is one line and the loser knows it.
+//!
+//! One gap is known. Equal content has equal etags, so a writer that stands still between its revision and its moves
+//! while others finish them, and then put the former text back, may move a copy once more. It looks again after a pause
+//! of ten seconds; what slips through is in the history and shows up as an outside edit, it is not lost.
 
 use std::collections::BTreeMap;
 

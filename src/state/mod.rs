@@ -1,7 +1,11 @@
 //! The state store: where specs, their history, the lock and everything else that outlives a command is kept.
 //!
 //! * [`store`] is the trait; [`s3`], [`directory`] and [`memory`] fulfil it, and [`open`] picks one by its address.
-//! * [`location`] reads addresses such as `s3://bucket/prefix`; [`layout`] has every key.
+//! * [`location`] reads addresses such as `s3://bucket/prefix`; [`layout`] has every key; [`bucket`] makes and removes
+//!   the place itself.
+//! * [`cluster`] is one cluster's part of a store. [`specs`] reads its specs, [`change`] changes them through one
+//!   revision, [`history`] reads and compares revisions, [`schema`] keeps an older kspot from writing.
+//! * [`lock`] lets one process at a time change AWS; [`applied`] records how the last apply ended.
 
 pub mod applied;
 pub mod bucket;

@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "a helper for all test files; not every build uses every part")]
 mod bed;
 mod bed_contract;
+mod state;
 
 /// A test file that is not listed here would never run.
 #[test]
