@@ -95,7 +95,9 @@ fn created(desired: &Resource, text: &[&str], full: bool) -> Vec<Item> {
 
 /// The tags without those that everything of the cluster has.
 fn own_tags(field: &Value) -> Option<String> {
-    let common = |key: &str| key == tags::NAME || key == tags::CLUSTER || key.starts_with(&tags::ownership(""));
+    let common = |key: &str| {
+        [tags::NAME, tags::CLUSTER, tags::KUBERNETES_CLUSTER].contains(&key) || key.starts_with(&tags::ownership(""))
+    };
     let own = field.as_object()?.iter().filter(|(k, _)| !common(k)).map(|(k, v)| (k.clone(), v.clone()));
     let own = Value::Object(own.collect());
     (!value::is_blank(&own)).then(|| value::flat(&own))

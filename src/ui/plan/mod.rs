@@ -20,12 +20,13 @@ pub struct PlanView<'a> {
     place: Option<&'a Place>,
     cost: Option<&'a Cost>,
     full: bool,
+    width: usize,
 }
 
 impl<'a> PlanView<'a> {
     /// The plan alone.
     pub fn new(plan: &'a Plan) -> Self {
-        PlanView { plan, place: None, cost: None, full: false }
+        PlanView { plan, place: None, cost: None, full: false, width: render::WIDTH }
     }
 
     /// With the cluster, account, region and revision it is for.
@@ -53,7 +54,7 @@ impl<'a> PlanView<'a> {
             if kind.replace(change.addr.kind).is_some_and(|k| k != change.addr.kind) {
                 writeln!(f)?;
             }
-            f.write_str(&render::block(&Block::of(change, self.full)))?;
+            f.write_str(&render::block(&Block::of(change, self.full), self.width))?;
         }
         Ok(())
     }
@@ -140,7 +141,7 @@ fn cost_lines(cost: &Cost) -> String {
         n => format!(", without {} of unknown price", size::count(n, "thing")),
     };
     format!(
-        "{} {} with spot as asked, {} if all were on demand{unknown}\n      {}\n",
+        "{} {} with spot as asked\n      {} if all were on demand{unknown}\n      {}\n",
         Role::Strong.paint("Cost:"),
         amount(cost.spot_monthly, cost.spot_delta),
         amount(cost.on_demand_monthly, cost.on_demand_delta),
@@ -151,6 +152,7 @@ fn cost_lines(cost: &Cost) -> String {
 impl Ui {
     /// Prints a plan to stdout; with `-v` every field of what is created.
     pub fn plan(&self, view: PlanView<'_>) {
-        self.data(view.full(view.full || self.verbosity() > 0));
+        let width = self.terminal().out_width.map_or(render::WIDTH, |w| w.min(render::WIDTH));
+        self.data(PlanView { width, full: view.full || self.verbosity() > 0, ..view });
     }
 }

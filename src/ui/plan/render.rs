@@ -5,24 +5,24 @@ use crate::plan::Action;
 use crate::ui::diff::Line;
 use crate::ui::{Role, size};
 
-/// Where lists of values are broken.
-const WIDTH: usize = 110;
+/// Where lists of values are broken, unless the terminal is narrower.
+pub(super) const WIDTH: usize = 110;
 
 /// How far the fields of a change stand to the right: below the address, whatever the sign before it.
 const INDENT: &str = "      ";
 
-/// A change with everything below it.
-pub(super) fn block(block: &Block<'_>) -> String {
+/// A change with everything below it, its lists broken at `width` columns.
+pub(super) fn block(block: &Block<'_>, width: usize) -> String {
     let (sign, name) = (role(block.action).paint(format!("{:>3}", block.action.symbol())), &block.addr);
     let how = match block.action {
-        Action::DeleteThenCreate => ", so the old one goes, then a new one comes",
-        Action::CreateThenDelete => ", so a new one comes, then the old one goes",
+        Action::DeleteThenCreate => " (old one goes first)",
+        Action::CreateThenDelete => " (new one comes first)",
         _ => "",
     };
     let why = Role::Dim.paint(format!("{}: {}{how}", block.noun, block.reason));
     let mut text = format!("{sign} {}  {why}\n", Role::Name.paint(name));
     for item in &block.items {
-        for line in item_lines(item) {
+        for line in item_lines(item, width) {
             text.push_str(&format!("{INDENT}{line}\n"));
         }
     }
@@ -37,11 +37,11 @@ fn role(action: Action) -> Role {
     }
 }
 
-fn item_lines(item: &Item) -> Vec<String> {
+fn item_lines(item: &Item, width: usize) -> Vec<String> {
     match item {
         Item::Fields(fields) => {
             let all: Vec<String> = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-            wrapped(&all.join(", "))
+            wrapped(&all.join(", "), width.saturating_sub(INDENT.len()))
         }
         Item::Leaf { path, before, after, forces } => {
             vec![format!("{}{}", leaf(path, before.as_deref(), after.as_deref()), forcing(*forces))]
@@ -98,12 +98,12 @@ fn printable(line: &str) -> String {
 }
 
 /// The text broken after commas; further lines stand a little to the right.
-fn wrapped(text: &str) -> Vec<String> {
+fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut length = 0;
     for (n, part) in text.split(", ").enumerate() {
         let part_length = part.chars().count() + 2;
-        if n > 0 && length + part_length > WIDTH - INDENT.len() {
+        if n > 0 && length + part_length > width {
             if let Some(full) = lines.last_mut() {
                 full.push(',');
             }

@@ -94,10 +94,11 @@ fn creates_are_compact() {
 
       + vpc/c.example.com  VPC: does not exist
           cidr: 10.0.0.0/16, dnsSupport: true, dnsHostnames: true, dhcpOptions: dhcp-options/c.example.com
+          tags: KubernetesCluster=c.example.com
 
       + volume/a.etcd-main.c.example.com  EBS volume: does not exist
           zone: eu-west-1a, sizeGib: 20, volumeType: gp3, iops: 3000, throughput: 125, encrypted: true
-          tags: k8s.io/etcd/main=a/a,b,c, k8s.io/role/control-plane=1
+          tags: KubernetesCluster=c.example.com, k8s.io/etcd/main=a/a,b,c, k8s.io/role/control-plane=1
 
     Plan: 2 to create, 0 to change, 0 to replace, 0 to delete; 0 unchanged.
     ");
@@ -105,13 +106,15 @@ fn creates_are_compact() {
       + vpc/c.example.com  VPC: does not exist
           cidr: 10.0.0.0/16, additionalCidrs: [], ipv6: false, dnsSupport: true, dnsHostnames: true,
             dhcpOptions: dhcp-options/c.example.com
-          tags: KubernetesCluster=c.example.com, Name=c.example.com, kubernetes.io/cluster/c.example.com=owned
+          tags: KubernetesCluster=c.example.com, Name=c.example.com, kspot.io/cluster=c.example.com,
+            kubernetes.io/cluster/c.example.com=owned
 
       + volume/a.etcd-main.c.example.com  EBS volume: does not exist
           zone: eu-west-1a, sizeGib: 20, volumeType: gp3, iops: 3000, throughput: 125, encrypted: true,
             kmsKey: none
           tags: KubernetesCluster=c.example.com, Name=a.etcd-main.c.example.com, k8s.io/etcd/main=a/a,b,c,
-            k8s.io/role/control-plane=1, kubernetes.io/cluster/c.example.com=owned
+            k8s.io/role/control-plane=1, kspot.io/cluster=c.example.com,
+            kubernetes.io/cluster/c.example.com=owned
 
     Plan: 2 to create, 0 to change, 0 to replace, 0 to delete; 0 unchanged.
     ");
@@ -131,7 +134,7 @@ fn updates_show_what_differs() {
           sizeGib: 20 -> 40
           - tags.k8s.io/role/control-plane: 1
           + tags.team: "storage \"a\""
-          9 fields unchanged
+          10 fields unchanged
 
     Plan: 0 to create, 1 to change, 0 to replace, 0 to delete; 0 unchanged.
     "#);
@@ -157,13 +160,13 @@ fn replacements_name_the_forcing_field() {
         &live([vpc("172.20.0.0/16"), subnet("172.20.32.0/19")]),
     );
     insta::assert_snapshot!(shown(PlanView::new(&plan)), @r"
-    -/+ vpc/c.example.com  VPC: cidr can't be changed in place, so the old one goes, then a new one comes
+    -/+ vpc/c.example.com  VPC: cidr can't be changed in place (old one goes first)
           cidr: 172.20.0.0/16 -> 10.0.0.0/16  (forces replacement)
-          8 fields unchanged
+          9 fields unchanged
 
-    -/+ subnet/eu-west-1a  subnet: cidr can't be changed in place, so the old one goes, then a new one comes
+    -/+ subnet/eu-west-1a  subnet: cidr can't be changed in place (old one goes first)
           cidr: 172.20.32.0/19 -> 10.0.32.0/19  (forces replacement)
-          7 fields unchanged
+          8 fields unchanged
 
     Plan: 0 to create, 0 to change, 2 to replace, 0 to delete; 0 unchanged.
     ");
@@ -260,7 +263,8 @@ fn cost_is_the_last_word() {
           11 fields unchanged
 
     Plan: 0 to create, 1 to change, 0 to replace, 0 to delete; 40 unchanged.
-    Cost: $431.80/month with spot as asked, $1,412.30/month (+$140.16) if all were on demand, without 2 things of unknown price
+    Cost: $431.80/month with spot as asked
+          $1,412.30/month (+$140.16) if all were on demand, without 2 things of unknown price
           prices: EC2 spot price history and AWS Price List, 2026-11-21
     ");
 }
