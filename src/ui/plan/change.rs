@@ -64,32 +64,33 @@ impl<'a> Block<'a> {
     }
 }
 
-/// The fields of something new: the simple ones together, then lists and the like one by one, whole texts last.
+/// The fields of something new: the simple ones together, then lists and the like one by one, texts last.
 fn created(desired: &Resource, text: &[&str], full: bool) -> Vec<Item> {
-    let value = desired.to_value();
-    let (mut simple, mut long, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+    let mut value = desired.to_value();
+    let texts: Vec<(String, String)> = text
+        .iter()
+        .filter_map(|path| Some(((*path).to_owned(), value::take(&mut value, path)?)))
+        .filter(|(_, text)| !value::is_blank(text))
+        .map(|(path, text)| (path, value::lines(&text)))
+        .collect();
+    let (mut simple, mut long) = (Vec::new(), Vec::new());
     for (name, field) in value.as_object().into_iter().flatten() {
-        if value::is_blank(field) && !full {
-            continue;
-        }
-        if let Some(text) = text_of(name, field, text) {
-            if full {
-                whole.push(Item::Whole { path: name.clone(), text });
-            } else {
-                let size = size::bytes(text.len() as u64);
-                let lines = size::count(text.lines().count(), "line");
-                long.push((name.clone(), format!("{lines}, {size} (-v shows it)")));
-            }
-        } else if name == "tags" && !full {
-            long.extend(own_tags(field).map(|tags| (name.clone(), tags)));
-        } else {
-            let shown = value::flat(field);
-            if shown.contains(", ") { &mut long } else { &mut simple }.push((name.clone(), shown));
+        if full || !value::is_blank(field) {
+            let shown = if name == "tags" && !full { own_tags(field) } else { Some(value::flat(field)) };
+            let Some(shown) = shown else { continue };
+            let list = if shown.contains(", ") { &mut long } else { &mut simple };
+            list.push((name.clone(), shown));
         }
     }
     let mut items: Vec<Item> = [simple].into_iter().filter(|s| !s.is_empty()).map(Item::Fields).collect();
     items.extend(long.into_iter().map(|field| Item::Fields(vec![field])));
-    items.extend(whole);
+    items.extend(texts.into_iter().map(|(path, text)| {
+        if full {
+            return Item::Whole { path, text };
+        }
+        let (lines, bytes) = (size::count(text.lines().count(), "line"), size::bytes(text.len() as u64));
+        Item::Fields(vec![(path, format!("{lines}, {bytes} (-v shows it)"))])
+    }));
     items
 }
 
@@ -142,10 +143,4 @@ fn leaf(field: &FieldChange) -> Item {
 
 fn text_item(path: &str, before: &str, after: &str, forces: bool) -> Item {
     Item::Text { path: path.to_owned(), lines: diff::lines(before, after), forces }
-}
-
-/// The field's text, if it is one of many lines.
-fn text_of(name: &str, field: &Value, text: &[&str]) -> Option<String> {
-    let is_text = text.contains(&name) || field.as_str().is_some_and(|s| s.trim_end().contains('\n'));
-    is_text.then(|| value::lines(field))
 }

@@ -94,11 +94,10 @@ fn creates_are_compact() {
 
       + vpc/c.example.com  VPC: does not exist
           cidr: 10.0.0.0/16, dnsSupport: true, dnsHostnames: true, dhcpOptions: dhcp-options/c.example.com
-          tags: KubernetesCluster=c.example.com
 
       + volume/a.etcd-main.c.example.com  EBS volume: does not exist
           zone: eu-west-1a, sizeGib: 20, volumeType: gp3, iops: 3000, throughput: 125, encrypted: true
-          tags: KubernetesCluster=c.example.com, k8s.io/etcd/main=a/a,b,c, k8s.io/role/control-plane=1
+          tags: k8s.io/etcd/main=a/a,b,c, k8s.io/role/control-plane=1
 
     Plan: 2 to create, 0 to change, 0 to replace, 0 to delete; 0 unchanged.
     ");
@@ -117,6 +116,39 @@ fn creates_are_compact() {
             kubernetes.io/cluster/c.example.com=owned
 
     Plan: 2 to create, 0 to change, 0 to replace, 0 to delete; 0 unchanged.
+    ");
+}
+
+/// The texts of something new are sized, and shown whole with -v: policies laid out, whatever form they are kept in.
+#[test]
+fn texts_of_creates_are_sized() {
+    let role = crate::resource::IamRole {
+        trust_policy: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole"}]}"#.into(),
+        policy: None,
+        managed_policies: BTreeSet::new(),
+        permissions_boundary: None,
+        tags: tags::owned(CLUSTER, "nodes"),
+    };
+    let addr = Addr::new(Kind::IamRole, format!("nodes.{CLUSTER}"));
+    let plan = build(&desired([(addr, role.into())]), &Live::new());
+    insta::assert_snapshot!(shown(PlanView::new(&plan)), @r"
+      + iam-role/nodes.c.example.com  IAM role: does not exist
+          trustPolicy: 4 lines, 72 B (-v shows it)
+
+    Plan: 1 to create, 0 to change, 0 to replace, 0 to delete; 0 unchanged.
+    ");
+    insta::assert_snapshot!(shown(PlanView::new(&plan).full(true)), @r"
+      + iam-role/nodes.c.example.com  IAM role: does not exist
+          managedPolicies: [], permissionsBoundary: none
+          tags: KubernetesCluster=c.example.com, Name=nodes, kspot.io/cluster=c.example.com,
+            kubernetes.io/cluster/c.example.com=owned
+          trustPolicy:
+            + Version: 2012-10-17
+            + Statement:
+            + - Effect: Allow
+            +   Action: sts:AssumeRole
+
+    Plan: 1 to create, 0 to change, 0 to replace, 0 to delete; 0 unchanged.
     ");
 }
 

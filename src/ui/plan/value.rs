@@ -54,6 +54,15 @@ pub(super) fn at(value: &Value, path: &str) -> Value {
     path.split('.').try_fold(value, |v, key| v.get(key)).cloned().unwrap_or(Value::Null)
 }
 
+/// Takes the value at a dotted path of field names out of `value`.
+pub(super) fn take(value: &mut Value, path: &str) -> Option<Value> {
+    let (parent, name) = match path.rsplit_once('.') {
+        Some((parent, name)) => (parent.split('.').try_fold(value, |v, key| v.get_mut(key))?, name),
+        None => (value, path),
+    };
+    parent.as_object_mut()?.shift_remove(name)
+}
+
 /// As YAML: one more element is one more line, where JSON would change the comma of the line before as well.
 fn pretty(value: &Value) -> String {
     serde_yaml::to_string(value).unwrap_or_else(|_| value.to_string())
@@ -104,6 +113,15 @@ mod tests {
         assert_eq!(flat(&json!([{"a": 1, "b": ""}, {"a": 2}])), "(a=1, b=\"\"), (a=2)");
         assert_eq!(flat(&json!("\u{1b}[2J")), "\"\\u001b[2J\"");
         assert_eq!(flat(&json!([])), "[]");
+    }
+
+    /// What is taken out leaves the order of the rest as it is.
+    #[test]
+    fn a_nested_field_is_taken_out() {
+        let mut v = json!({"a": {"x": 1, "y": 2, "z": 3}, "b": 4});
+        assert_eq!(take(&mut v, "a.x"), Some(json!(1)));
+        assert_eq!(take(&mut v, "a.q.r"), None);
+        assert_eq!(v.to_string(), r#"{"a":{"y":2,"z":3},"b":4}"#);
     }
 
     /// A policy kept as a string is laid out, other text is left as it is.
