@@ -12,6 +12,7 @@ question: one sent with other parameters is refused, so a client that forgets it
 
 import hashlib
 import json
+import re
 import threading
 import urllib.parse
 import xml.etree.ElementTree as ElementTree
@@ -159,20 +160,20 @@ class PagingProxy(proxy.Proxy):
 
 def _parse(body: bytes, call) -> tuple:
     """An EC2 answer as (root, the element that holds the list, its items)."""
-    ElementTree.register_namespace("", EC2_NAMESPACE)
-    root = ElementTree.fromstring(body)
+    # moto writes two spellings of the namespace: names are compared without it
+    root = ElementTree.fromstring(re.sub(rb' xmlns="[^"]*"', b"", body, count=1))
     container = next((e for e in root if e.tag.endswith("Set") or len(e)), None)
     items = list(container) if container is not None else []
     if call.action == "DescribeInstanceTypes" and OPTIONS.regional:
         offered = {name for name, _ in prices.offerings("region", call.region)}
-        items = [i for i in items if i.findtext(f"{{{EC2_NAMESPACE}}}instanceType") in offered]
+        items = [i for i in items if i.findtext("instanceType") in offered]
     return root, container, items
 
 
 def _print(root, container, items, token) -> bytes:
-    answer = ElementTree.Element(root.tag)
+    answer = ElementTree.Element(root.tag, xmlns=EC2_NAMESPACE)
     for element in root:
-        if element.tag.endswith("}nextToken"):
+        if element.tag == "nextToken":
             continue
         if element is container:
             page = ElementTree.SubElement(answer, element.tag)
@@ -180,7 +181,7 @@ def _print(root, container, items, token) -> bytes:
         else:
             answer.append(element)
     if token:
-        ElementTree.SubElement(answer, f"{{{EC2_NAMESPACE}}}nextToken").text = token
+        ElementTree.SubElement(answer, "nextToken").text = token
     return ElementTree.tostring(answer)
 
 

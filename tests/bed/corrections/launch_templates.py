@@ -8,6 +8,7 @@ from moto.core.responses import ActionResult
 from moto.ec2.exceptions import InvalidLaunchTemplateVersionNotFound
 from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateBackend, LaunchTemplateVersion
 from moto.ec2.responses.launch_templates import LaunchTemplates
+from moto.ec2.utils import parse_user_data
 
 PAGE = 200  # API_DescribeLaunchTemplates, API_DescribeLaunchTemplateVersions: MaxResults is 1 to 200
 UNLIMITED = 10**9
@@ -30,7 +31,9 @@ def create_launch_template(original, self):
 @override(LaunchTemplates)
 def create_launch_template_version(original, self):
     """API_CreateLaunchTemplateVersion: with SourceVersion the new version has that one's parameters except for those
-    given. moto ignores it."""
+    given. moto ignores it, and checks neither that user data is base64 nor keeps it in the form that its launches need."""
+    if user_data := self._get_param("LaunchTemplateData.UserData"):
+        self.params["LaunchTemplateData"]["UserData"] = parse_user_data(user_data)
     answer = original(self)
     if source := self._get_param("SourceVersion"):
         result = answer.result["LaunchTemplateVersion"]
