@@ -14,7 +14,7 @@ def main() -> None:
     options = lifeline.arguments("ministack, for races between writers").parse_args()
     listener = socket.create_server(("127.0.0.1", options.port), backlog=256)
     port = listener.getsockname()[1]
-    os.environ.update(GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", LOG_LEVEL="ERROR")
+    os.environ.update(GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", LOG_LEVEL="ERROR", IOT_MTLS_ENABLED="0")
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app

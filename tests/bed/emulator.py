@@ -9,7 +9,7 @@ to prove that each correction corrects something). Besides, this server
   * answers what moto lacks with an error in the service's own format (NotImplementedByEmulator, status 400), which an
     SDK reports at once, where moto's HTML page with status 500 is retried as a passing fault;
   * answers `GET /_bed/inventory?account=&region=` (what exists by kind, beyond what a fresh account has),
-    `GET /_bed/requests?account=` (what was asked, in order) and `POST /_bed/reset`.
+    `GET /_bed/requests?account=` (what was asked, in order), `POST /_bed/latency?ms=` and `POST /_bed/reset`.
 """
 
 import io
@@ -104,6 +104,9 @@ class Emulator:
                 return "200 OK", inventory.created(account, query.get("region", wire.DEFAULT_REGION))
             case "GET", "/_bed/requests":
                 return "200 OK", self.log.of(account)
+            case "POST", "/_bed/latency":
+                self.latency = float(query["ms"]) / 1e3
+                return "200 OK", {}
             case "POST", "/_bed/reset":
                 inventory.reset()
                 self.log.entries.clear()

@@ -52,7 +52,6 @@ def _backend(service: str, account: str, region: str):
 def _ec2(account: str, region: str) -> dict[str, Iterable[str]]:
     ec2 = _backend("ec2", account, region)
     instances = [i for reservation in ec2.reservations.values() for i in reservation.instances]
-    groups = {**{k: v for k, v in ec2.groups.items()}}
     return {
         "ec2/address": [a.allocation_id for a in ec2.addresses],
         "ec2/dhcp-options": ec2.dhcp_options_sets,
@@ -65,7 +64,7 @@ def _ec2(account: str, region: str) -> dict[str, Iterable[str]]:
         "ec2/network-acl": ec2.network_acls,
         "ec2/network-interface": ec2.enis,
         "ec2/route-table": ec2.route_tables,
-        "ec2/security-group": [group_id for of_vpc in groups.values() for group_id in of_vpc],
+        "ec2/security-group": [group_id for of_vpc in ec2.groups.values() for group_id in of_vpc],
         "ec2/snapshot": ec2.snapshots,
         "ec2/spot-instance-request": [
             r.id for r in ec2.spot_instance_requests.values() if r.state in ("open", "active")

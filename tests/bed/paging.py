@@ -8,12 +8,17 @@ question: one sent with other parameters is refused, so a client that forgets it
 
 --regional  DescribeInstanceTypes answers the types that the region offers, as AWS does (moto: the same 1395 everywhere)
 --prices    DescribeSpotPriceHistory and Pricing GetProducts answer synthetic, repeatable prices (see prices.py)
+
+`GET /_bed/requests?account=` answers what was asked here (the emulator sees a list once, however many its pages are), and
+`POST /_bed/latency?ms=` sets what every answer waits.
 """
 
+import dataclasses
 import hashlib
 import json
 import re
 import threading
+import time
 import urllib.parse
 import xml.etree.ElementTree as ElementTree
 from functools import cache
@@ -93,7 +98,28 @@ def cut(items: list, size: int, key: str, token: str | None) -> tuple[list, str 
 class PagingProxy(proxy.Proxy):
     """Passes requests on and cuts the answers."""
 
+    latency = 0.0
+    requests: list[dict] = []
+
+    def administer(self, body):
+        url = urllib.parse.urlsplit(self.path)
+        query = dict(urllib.parse.parse_qsl(url.query))
+        match self.command, url.path:
+            case "GET", "/_bed/requests":
+                of_account = [r for r in self.requests if query.get("account") in (None, r["account"])]
+                return proxy.Answer(200, {"Content-Type": "application/json"}, json.dumps(of_account).encode())
+            case "POST", "/_bed/latency":
+                PagingProxy.latency = float(query["ms"]) / 1e3
+                return proxy.Answer(200, {"Content-Type": "application/json"}, b"{}")
+        return None
+
     def answer(self, call, body):
+        time.sleep(self.latency)
+        answer = self.answer_call(call, body)
+        self.requests.append({**dataclasses.asdict(call), "status": answer.status})
+        return answer
+
+    def answer_call(self, call, body):
         if call.service == "ec2":
             return self.ec2(call, body)
         if call.service == "pricing" and call.action == "GetProducts" and OPTIONS.prices:

@@ -12,7 +12,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 import unittest
+import urllib.request
 
 import boto3
 from botocore.config import Config
@@ -673,6 +675,18 @@ class Proxies(unittest.TestCase):
         listed = [p for page in aws.pricing.get_paginator("get_products").paginate(ServiceCode="AmazonEC2", Filters=region) for p in page["PriceList"]]
         self.assertGreater(len(listed), 500)
 
+    def test_the_paging_proxy_counts_pages(self):
+        """A list of three pages is three requests there, and each waits the latency."""
+        server = self.start("paging.py", "--page-size", "1")
+        aws = Account(server.url)
+        subnets = len(aws.ec2.describe_subnets(MaxResults=1000)["Subnets"])
+        self.ask(server, "/_bed/latency?ms=50", b"")
+        started = time.monotonic()
+        pages = len(list(aws.ec2.get_paginator("describe_subnets").paginate()))
+        self.assertGreaterEqual(time.monotonic() - started, 0.05 * pages)
+        asked = [r["action"] for r in self.ask(server, f"/_bed/requests?account={aws.number}")]
+        self.assertEqual((subnets, asked), (1, ["DescribeSubnets"] * (pages + 1)))
+
     def test_faults(self):
         """Rules count their requests; an answer can be an error, nothing, half, or old; the log tells."""
         server = self.start("faultproxy.py", "--seed", "1")
@@ -694,17 +708,15 @@ class Proxies(unittest.TestCase):
             aws.ec2.describe_vpcs()
         self.assertEqual([e["injected"] for e in self.log(server)][:2], ["error", None])
 
+    def rules(self, server: Server, rules: list[dict]) -> None:
+        self.ask(server, "/_fault/rules", json.dumps(rules).encode())
+
+    def log(self, server: Server) -> list[dict]:
+        return self.ask(server, "/_fault/log")
+
     @staticmethod
-    def rules(server: Server, rules: list[dict]) -> None:
-        import urllib.request
-
-        urllib.request.urlopen(f"{server.url}/_fault/rules", json.dumps(rules).encode()).read()
-
-    @staticmethod
-    def log(server: Server) -> list[dict]:
-        import urllib.request
-
-        return json.load(urllib.request.urlopen(f"{server.url}/_fault/log"))
+    def ask(server: Server, path: str, body: bytes | None = None):
+        return json.load(urllib.request.urlopen(server.url + path, body))
 
 
 if __name__ == "__main__":

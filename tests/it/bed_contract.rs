@@ -1,6 +1,8 @@
 //! The bed itself: what tests on it may rely on. Tier: corrected moto.
 
-use crate::bed::{Bed, Kspot};
+use serde_json::json;
+
+use crate::bed::{self, Bed, Kspot};
 
 /// Two tests on the shared emulator see nothing of each other, and what a test made is counted by kind.
 #[tokio::test]
@@ -31,4 +33,46 @@ async fn a_missing_call_fails_fast() {
 fn the_runner_runs_the_binary() {
     let output = Kspot::offline().run(&["--version"]);
     assert_eq!(output.exit, 0, "{}", output.snapshot());
+}
+
+/// A lost answer is a change that happened: the request reached AWS, only the client does not know.
+#[tokio::test]
+async fn faults_are_injected_by_rule() {
+    let bed = Bed::with_faults();
+    bed.faults(json!([{"service": "ec2", "action": "CreateVpc", "times": 1, "do": "drop_after"}]));
+    let ec2 = aws_sdk_ec2::Client::new(&bed.sdk_config().await);
+    ec2.create_vpc().cidr_block("10.0.0.0/16").send().await.expect("the second attempt succeeds");
+    assert_eq!(bed.inventory().kinds["ec2/vpc"].len(), 2, "an unguarded retry leaks a VPC");
+    let injected: Vec<_> = bed.fault_log().iter().map(|entry| entry["injected"].clone()).collect();
+    assert_eq!(injected, [json!("drop_after"), json!(null)]);
+}
+
+/// Every page is a request of its own, so that a loop which stops after the first page is found out.
+#[tokio::test]
+async fn lists_come_in_pages() {
+    let bed = Bed::with_pages(&["--page-size", "1"]);
+    let ec2 = aws_sdk_ec2::Client::new(&bed.sdk_config().await);
+    let first = ec2.describe_subnets().send().await.unwrap();
+    assert_eq!(first.subnets().len(), 1);
+    assert!(first.next_token().is_some());
+    assert_eq!(bed.requests().len(), 1);
+}
+
+/// Of many writers with If-None-Match one wins: the server for races keeps S3's promise.
+#[tokio::test]
+async fn conditional_writes_are_atomic() {
+    let bed = Bed::with_atomic_s3();
+    let config = aws_sdk_s3::config::Builder::from(&bed.sdk_config().await).force_path_style(true).build();
+    let s3 = aws_sdk_s3::Client::from_conf(config);
+    s3.create_bucket()
+        .bucket("race")
+        .create_bucket_configuration(
+            aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(bed::REGION.into()).build(),
+        )
+        .send()
+        .await
+        .unwrap();
+    let writers = (0..16).map(|_| s3.put_object().bucket("race").key("lock").if_none_match("*").send());
+    let won = futures::future::join_all(writers).await.into_iter().filter(Result::is_ok).count();
+    assert_eq!(won, 1);
 }
