@@ -29,8 +29,6 @@ impl Balancer<'_> {
         if self.subnets.is_empty() {
             return Err(Error::invalid(format!("there is no subnet for the load balancer {}", self.prefix)));
         }
-        let mut tags = tags::owned(input, &input.names().below(self.prefix));
-        tags.insert("kubernetes.io/kops/role".to_owned(), self.prefix.to_owned());
         let dual = self.subnets.iter().all(|s| s.ipv6_cidr.is_some());
         let balancer = LoadBalancer {
             scheme: match self.balancer_type {
@@ -41,7 +39,7 @@ impl Balancer<'_> {
             security_groups: self.security_groups,
             cross_zone: self.cross_zone,
             ip_address_type: if dual { "dualstack".to_owned() } else { "ipv4".to_owned() },
-            tags,
+            tags: tags::owned(input, &input.names().below(self.prefix)),
         };
         input.add(desired, &input.names().balancer(self.prefix), balancer)
     }

@@ -54,6 +54,16 @@ impl Store {
     }
 }
 
+impl std::fmt::Display for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Store::S3 { bucket, prefix, .. } if prefix.is_empty() => write!(f, "s3://{bucket}"),
+            Store::S3 { bucket, prefix, .. } => write!(f, "s3://{bucket}/{prefix}"),
+            Store::Directory(path) => write!(f, "file://{}", path.display()),
+        }
+    }
+}
+
 /// What the model needs to know and the specs do not say.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {

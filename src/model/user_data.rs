@@ -54,7 +54,7 @@ struct Boot<'a> {
     controller: Option<Controller>,
 }
 
-/// The configuration of the machine: its key in the state store and the hash of its text.
+/// The configuration of the machine: its key in the state store, from the store's root, and the hash of its text.
 #[derive(Serialize)]
 struct Configuration {
     key: String,
@@ -96,7 +96,6 @@ fn script(input: &Input<'_>, group: &InstanceGroup, config: &NodeConfig) -> Resu
         ("CLUSTER", input.cluster.name().to_owned()),
         ("GROUP", group.name().to_owned()),
         ("ROLE", group.spec.role.label().to_owned()),
-        ("REGION", input.account.region.clone()),
         ("AGENT", "/opt/kspot/bin/kspot".to_owned()),
         ("AGENT_SHA256", agent.sha256.clone()),
     ];
@@ -114,6 +113,7 @@ fn script(input: &Input<'_>, group: &InstanceGroup, config: &NodeConfig) -> Resu
         }
         _ => {
             let file = agent.key.rsplit('/').next().unwrap_or_default();
+            variables.push(("REGION", input.account.region.clone()));
             variables.push(("EC2_URL", format!("https://ec2.{}.{}/", input.account.region, input.dns_suffix())));
             variables.push(("CONTROLLER", names.controller()));
             variables.push(("CONTROLLER_PORT", CONTROLLER_PORT.to_string()));
@@ -142,10 +142,6 @@ fn agent<'a>(input: &Input<'a>, group: &InstanceGroup) -> Result<&'a AgentBinary
 }
 
 fn boot(input: &Input<'_>, group: &InstanceGroup, config: &NodeConfig) -> Result<String> {
-    let store = || match input.store {
-        Store::S3 { bucket, .. } => format!("s3://{bucket}/{}", input.store.key(input.cluster.name())),
-        Store::Directory(_) => format!("file://{}", input.store.key(input.cluster.name())),
-    };
     let control_plane = group.spec.role == Role::ControlPlane;
     let boot = Boot {
         api_version: crate::spec::API_VERSION,
@@ -158,7 +154,7 @@ fn boot(input: &Input<'_>, group: &InstanceGroup, config: &NodeConfig) -> Result
             key: Keys::of(input.cluster.name())?.node(&config.name()),
             sha256: sha256(config.text.as_bytes()),
         },
-        store: control_plane.then(store),
+        store: control_plane.then(|| input.store.to_string()),
         store_region: match input.store {
             Store::S3 { region, .. } if control_plane => Some(region),
             _ => None,

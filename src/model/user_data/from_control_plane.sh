@@ -10,7 +10,10 @@ addresses() {
 # fetch FILE: the agent, from the control plane, which shows a certificate of the cluster's own authority.
 fetch() {
   local found
-  found=$(addresses) && [[ -n $found ]] || { say 'found no running machine of the control plane'; return 1; }
+  if ! found=$(addresses) || [[ -z $found ]]; then
+    say 'found no running machine of the control plane'
+    return 1
+  fi
   curl -fsS --connect-timeout 10 --max-time 300 --cacert /etc/kspot/ca.crt \
     --resolve "$CONTROLLER:$CONTROLLER_PORT:$found" -o "$1" "https://$CONTROLLER:$CONTROLLER_PORT/$AGENT_PATH"
 }
