@@ -1,4 +1,4 @@
-//! An Auto Scaling group per instance group, of the launch template that [`super::launch_template`] makes.
+//! An Auto Scaling group per instance group, of the launch template that `launch_template` makes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

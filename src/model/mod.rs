@@ -1,14 +1,14 @@
 //! Specs and facts in, desired state out: what a cluster is made of on AWS. Pure: the same input gives the same bytes.
 //!
-//! A builder per concern fills the map of resources. What lies below another is known by its name alone: a builder needs no
-//! other one's result.
+//! A builder per concern adds its resources to one map. They refer to each other by name, so that no builder needs another
+//! one's result.
 //!
-//! * [`network`]: VPC, gateways, subnets, NAT, route tables. [`shared`] says what of it the spec gives by id.
-//! * [`security`]: security groups and each rule. [`iam`]: roles and their policies.
-//! * [`control_plane`]: the API's load balancer, etcd's volumes. [`bastion`]: the way in over SSH. [`dns`]: the records.
-//! * [`groups`]: an Auto Scaling group and a launch template per instance group, with [`user_data`] and [`node_config`].
-//! * [`interruption`]: the queue, the rules and the hooks of the termination handler.
-//! * [`naming`] and [`tags`]: what everything is called and marked with. [`scope`]: where an observation looks.
+//! * `network`: VPC, gateways, subnets, NAT, route tables. `shared` says what of it the spec gives by id.
+//! * `security`: security groups and each rule. [`iam`]: roles and their policies.
+//! * `control_plane`: the API's load balancer, etcd's volumes. `bastion`: the way in over SSH. `dns`: the records.
+//! * `groups`: an Auto Scaling group and a launch template per instance group, with [`user_data`] and [`node_config`].
+//! * `interruption`: the queue, the rules and the hooks of the termination handler.
+//! * [`naming`] and [`tags`]: what everything is called and marked with. [`scope()`]: where an observation looks.
 
 pub mod assets;
 mod balancer;

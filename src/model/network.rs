@@ -1,4 +1,4 @@
-//! The network itself: VPC, DHCP options, internet gateway, subnets. How packets leave it is in [`super::routes`].
+//! The network itself: VPC, DHCP options, internet gateway, subnets. How packets leave it is in `routes`.
 
 use super::{Input, shared, tags};
 use crate::error::{Error, Result};

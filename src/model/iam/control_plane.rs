@@ -1,5 +1,5 @@
 //! What a control-plane machine may do for itself: run etcd on its volumes, keep the cluster's state, publish its address
-//! where there is no load balancer. What its controllers may do is in [`controllers`].
+//! where there is no load balancer. What its controllers may do is in `controllers`.
 
 use std::collections::BTreeSet;
 
