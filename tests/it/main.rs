@@ -6,6 +6,8 @@
 #[allow(dead_code, reason = "a helper for all test files; not every build uses every part")]
 mod bed;
 mod bed_contract;
+mod harness;
+mod resources_network;
 mod state;
 
 /// A test file that is not listed here would never run.
