@@ -17,13 +17,16 @@ mod get;
 pub mod global;
 mod history;
 mod iam;
+mod instance_types;
 mod lock;
 mod man;
 mod replace;
 mod rollback;
+mod selector;
 mod session;
 mod set;
 mod specs;
+mod toolbox;
 mod update;
 mod version;
 
@@ -84,6 +87,8 @@ enum Command {
     Diff(diff::Args),
     Rollback(rollback::Args),
     Lock(lock::Args),
+    Toolbox(toolbox::Args),
+    InstanceTypes(Box<instance_types::Args>),
     Iam(iam::Args),
     Explain(explain::Args),
     Config(config::Args),
@@ -109,6 +114,8 @@ impl Command {
             Command::Diff(args) => args.run(session).await,
             Command::Rollback(args) => args.run(session).await,
             Command::Lock(args) => args.run(session).await,
+            Command::Toolbox(args) => args.run(session).await,
+            Command::InstanceTypes(args) => args.run(session).await,
             Command::Iam(args) => args.run(session).await,
             Command::Explain(args) => args.run(session),
             Command::Config(args) => args.run(session),

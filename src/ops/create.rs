@@ -2,8 +2,9 @@
 
 use super::facts::Facts;
 use super::new_cluster::NewCluster;
+use crate::catalogue::Catalogue;
 use crate::error::{Error, Result};
-use crate::spec::{Cluster, InstanceGroup, Object, cidr, edit};
+use crate::spec::{Cluster, InstanceGroup, Object, Role, cidr, edit};
 
 /// The specs of a cluster that is about to be created.
 #[derive(Clone, Debug)]
@@ -64,6 +65,21 @@ impl Draft {
         for group in &mut self.groups {
             pin_image(facts, group).await?;
         }
+        Ok(())
+    }
+
+    /// Makes the workers spot groups, one a zone, of pools that the selector picks; and turns on what makes spot safe.
+    pub fn use_spot(&mut self, catalogue: &Catalogue, ask: &SpotWorkers) -> Result<()> {
+        let workers = self.groups.iter().filter(|g| g.spec.role == Role::Node).cloned().collect::<Vec<_>>();
+        let zones: Vec<String> = workers.iter().flat_map(|g| g.spec.subnets.clone()).collect();
+        let chosen = super::spot::choose_workers(catalogue, &zones, ask.vcpus, ask.memory.as_deref())?;
+        for group in self.groups.iter_mut().filter(|g| g.spec.role == Role::Node) {
+            super::spot::make_spot(group, &chosen);
+            group.spec.min_size = group.spec.min_size.map(|n| n.max(u32::from(ask.count.is_none())));
+            group.spec.max_size = group.spec.min_size.map(|n| (n * 3).max(3));
+        }
+        let handler = self.cluster.spec.node_termination_handler.get_or_insert_default();
+        handler.enabled.get_or_insert(true);
         Ok(())
     }
 }

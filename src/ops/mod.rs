@@ -12,4 +12,5 @@ pub mod pools;
 pub mod preflight;
 pub mod prepare;
 pub mod specs;
+pub mod spot;
 pub mod update;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, did_you_mean};
 use crate::spec::problem::Problems;
+use crate::spec::validate::{self, validate};
 use crate::spec::{Cluster, InstanceGroup, Kind, Object};
 use crate::state::change::{Changed, Intent};
 use crate::state::cluster::{ClusterStore, names};
@@ -99,6 +100,12 @@ pub fn check(texts: &Texts) -> Result<Typed> {
     }
     let cluster: Cluster = cluster.ok_or_else(|| Error::invalid("there is no spec of kind Cluster"))?;
     let groups: Vec<InstanceGroup> = groups.into_values().collect();
+    let mut found = validate(&validate::Specs { cluster: &cluster, groups: &groups, types: None });
+    validate::locate(&mut found, &documents);
+    problems.extend(found.0);
+    if problems.has_errors() {
+        return Err(problems.into());
+    }
     let warnings = problems.warnings().map(ToString::to_string).collect();
     Ok(Typed { cluster, groups, warnings })
 }

@@ -4,6 +4,7 @@ mod all;
 mod clusters;
 mod groups;
 mod instances;
+mod pools;
 
 use clap::{Args as ClapArgs, Subcommand};
 
@@ -34,6 +35,8 @@ enum What {
     All(all::Args),
     #[command(alias = "instance")]
     Instances(instances::Args),
+    #[command(alias = "pool")]
+    Pools(pools::Args),
 }
 
 impl Args {
@@ -43,6 +46,7 @@ impl Args {
             What::Groups(args) => args.run(session).await,
             What::All(args) => args.run(session).await,
             What::Instances(args) => args.run(session).await,
+            What::Pools(args) => args.run(session).await,
         }
     }
 }
