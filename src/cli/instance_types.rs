@@ -138,7 +138,7 @@ impl Args {
             let price = type_price(scope, t, true);
             let zones = catalogue.zones_of(&t.name).count();
             let arch: Vec<&str> = t.architectures.iter().map(String::as_str).collect();
-            let gpus: u32 = t.gpus.as_ref().map_or(0, |g| g.count());
+            let gpus: u32 = t.gpu.as_ref().map_or(0, |g| g.count());
             let money = |p: Option<f64>| p.map(|p| format!("{p:.4}")).unwrap_or_default();
             let network = t.network.performance.clone();
             let hypervisor = t.hypervisor.clone().unwrap_or_default();

@@ -105,7 +105,7 @@ impl Aws for DhcpOptions {
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         once::deleted(30, || async {
-            let delete = call.cloud.ec2.delete_dhcp_options().dhcp_options_id(&live.id).send().await;
+            let delete = call.cloud.ec2.delete_dhcp_options().dhcp_options_id(&live.id).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

@@ -65,7 +65,7 @@ impl Aws for EgressOnlyInternetGateway {
             .vpc_id(call.id(&self.vpc)?)
             .tag_specifications(ec2_tag_spec(ResourceType::EgressOnlyInternetGateway, &self.tags));
         let made = once::settled(12, || async {
-            request.clone().send().await.map_err(|e| AwsError::of(call.doing("create"), &e))
+            request.clone().customize().send().await.map_err(|e| AwsError::of(call.doing("create"), &e))
         })
         .await?;
         let gateway = made.egress_only_internet_gateway();
@@ -82,7 +82,7 @@ impl Aws for EgressOnlyInternetGateway {
         once::deleted(30, || async {
             let delete =
                 call.cloud.ec2.delete_egress_only_internet_gateway().egress_only_internet_gateway_id(&live.id);
-            delete.send().await.map_err(|e| AwsError::of(call.doing("delete"), &e))
+            delete.customize().send().await.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await
     }

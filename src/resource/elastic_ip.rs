@@ -39,7 +39,7 @@ fn attrs(public_ip: Option<&str>) -> Attrs {
 
 /// `DescribeAddresses` has no pages: an account has few addresses.
 async fn find(cloud: &AwsCloud, scope: &Scope) -> Result<Vec<Found<ElasticIp>>> {
-    let all = cloud.ec2.describe_addresses().filters(ec2_cluster_filter(&scope.cluster)).send().await;
+    let all = cloud.ec2.describe_addresses().filters(ec2_cluster_filter(&scope.cluster)).customize().send().await;
     let all = all.map_err(|e| AwsError::of("list elastic IPs", &e))?;
     let found = all.addresses().iter().filter_map(|address| {
         let tags = from_ec2_tags(scope, address.tags());
@@ -92,7 +92,7 @@ impl Aws for ElasticIp {
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         once::deleted(60, || async {
-            let release = call.cloud.ec2.release_address().allocation_id(&live.id).send().await;
+            let release = call.cloud.ec2.release_address().allocation_id(&live.id).customize().send().await;
             release.map_err(|e| AwsError::of(call.doing("release"), &e))
         })
         .await

@@ -11,8 +11,8 @@ use crate::cloud::Scope;
 use crate::cloud::aws::{AwsCloud, AwsError, Call};
 use crate::error::Result;
 
-/// How many ARNs one `DescribeTags` takes, and how many names a describe call.
-pub(super) const BATCH: usize = 20;
+/// How many ARNs one `DescribeTags` takes.
+const BATCH: usize = 20;
 
 /// The configuration override for calls that [`crate::cloud::aws::once::create_once`] repeats itself.
 pub(super) fn no_retry() -> aws_sdk_elasticloadbalancingv2::config::Builder {
@@ -27,7 +27,7 @@ pub(super) fn to_tags(tags: &Tags) -> Vec<Tag> {
 /// The tags of each ARN, as far as kspot manages them: one request for 20.
 pub(super) async fn tags_of(cloud: &AwsCloud, scope: &Scope, arns: &[String]) -> Result<BTreeMap<String, Tags>> {
     let batches = arns.chunks(BATCH).map(|batch| async move {
-        let answer = cloud.elb.describe_tags().set_resource_arns(Some(batch.to_vec())).send().await;
+        let answer = cloud.elb.describe_tags().set_resource_arns(Some(batch.to_vec())).customize().send().await;
         answer.map_err(|e| AwsError::of("read the tags of load balancers", &e))
     });
     let answers = try_join_all(batches).await?;
@@ -44,11 +44,11 @@ pub(super) async fn retag(call: &Call<'_>, arn: &str, live: &Tags, wanted: &Tags
     let (set, remove) = tags::difference(live, wanted);
     if !set.is_empty() {
         let add = call.cloud.elb.add_tags().resource_arns(arn).set_tags(Some(to_tags(&set)));
-        add.send().await.map_err(|e| AwsError::of(call.doing("tag"), &e))?;
+        add.customize().send().await.map_err(|e| AwsError::of(call.doing("tag"), &e))?;
     }
     if !remove.is_empty() {
         let untag = call.cloud.elb.remove_tags().resource_arns(arn).set_tag_keys(Some(remove));
-        untag.send().await.map_err(|e| AwsError::of(call.doing("untag"), &e))?;
+        untag.customize().send().await.map_err(|e| AwsError::of(call.doing("untag"), &e))?;
     }
     Ok(())
 }

@@ -57,7 +57,7 @@ async fn rules(cloud: &AwsCloud, names: &BTreeSet<&str>) -> Result<Vec<Rule>> {
     let (mut found, mut token) = (Vec::new(), None);
     loop {
         let page = cloud.events.list_rules().set_name_prefix(Some(prefix.to_owned()).filter(|p| !p.is_empty()));
-        let page = page.set_next_token(token).send().await.map_err(|e| AwsError::of("list event rules", &e))?;
+        let page = page.set_next_token(token).customize().send().await.map_err(|e| AwsError::of("list event rules", &e))?;
         found.extend(page.rules.unwrap_or_default().into_iter().filter(|r| r.name().is_some_and(|n| names.contains(n))));
         token = page.next_token;
         if token.is_none() {
@@ -70,7 +70,7 @@ async fn rules(cloud: &AwsCloud, names: &BTreeSet<&str>) -> Result<Vec<Rule>> {
 async fn rules_to(cloud: &AwsCloud, queue: &str) -> Result<BTreeSet<String>> {
     let (mut found, mut token) = (BTreeSet::new(), None);
     loop {
-        let page = cloud.events.list_rule_names_by_target().target_arn(queue).set_next_token(token).send().await;
+        let page = cloud.events.list_rule_names_by_target().target_arn(queue).set_next_token(token).customize().send().await;
         let page = page.map_err(|e| AwsError::of(format!("list the event rules of {queue}"), &e))?;
         found.extend(page.rule_names.unwrap_or_default());
         token = page.next_token;
@@ -89,7 +89,7 @@ fn queue_arn(rule: &str, queue: &str) -> Option<String> {
 
 /// Refuses to touch a rule of the same name that does not carry the cluster's tags.
 async fn must_be_ours(call: &Call<'_>, arn: &str, cluster: &str) -> Result<()> {
-    let answer = call.cloud.events.list_tags_for_resource().resource_arn(arn).send().await;
+    let answer = call.cloud.events.list_tags_for_resource().resource_arn(arn).customize().send().await;
     let answer = existing(answer.map_err(|e| AwsError::of(call.doing("read the tags of"), &e)))?;
     let Some(answer) = answer else { return Ok(()) };
     let tags: Tags = answer.tags().iter().map(|t| (t.key().to_owned(), t.value().to_owned())).collect();
@@ -107,7 +107,7 @@ impl EventRule {
     async fn put(&self, call: &Call<'_>, tags: Option<Vec<Tag>>) -> Result<String> {
         let state = if self.enabled { RuleState::Enabled } else { RuleState::Disabled };
         let put = call.cloud.events.put_rule().name(&call.addr.name).event_pattern(policy::compact(&self.pattern));
-        let put = put.state(state).set_tags(tags).send().await;
+        let put = put.state(state).set_tags(tags).customize().send().await;
         let put = put.map_err(|e| AwsError::of(call.doing("put"), &e))?;
         Ok(put.rule_arn.unwrap_or_default())
     }
@@ -116,7 +116,7 @@ impl EventRule {
         let queue = call.id(&self.target)?;
         let target = Target::builder().id(TARGET).arn(&queue).build();
         let target = target.context(|| format!("can't make the target of {}", call.addr))?;
-        let put = call.cloud.events.put_targets().rule(&call.addr.name).targets(target).send().await;
+        let put = call.cloud.events.put_targets().rule(&call.addr.name).targets(target).customize().send().await;
         let put = put.map_err(|e| AwsError::of(call.doing("set the target of"), &e))?;
         match put.failed_entries().first() {
             None => Ok(()),
@@ -163,7 +163,6 @@ impl Aws for EventRule {
 
     async fn create(&self, call: &Call<'_>) -> Result<Created> {
         let id = self.put(call, Some(self.tags(&call.addr.name)?)).await?;
-        must_be_ours(call, &id, &self.cluster).await?;
         self.put_target(call).await?;
         Ok(Created { id, attrs: Attrs::new() })
     }
@@ -182,14 +181,14 @@ impl Aws for EventRule {
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         must_be_ours(call, &live.id, &live.resource.cluster).await?;
         let events = &call.cloud.events;
-        let remove = events.remove_targets().rule(&call.addr.name).ids(TARGET).send().await;
+        let remove = events.remove_targets().rule(&call.addr.name).ids(TARGET).customize().send().await;
         match remove.map_err(|e| AwsError::of(call.doing("take the target from"), &e)) {
             Err(e) if e.class == Class::NotFound => return Ok(()),
             Err(e) => return Err(e.into()),
             Ok(_) => {}
         }
         once::deleted(12, || async {
-            let delete = events.delete_rule().name(&call.addr.name).send().await;
+            let delete = events.delete_rule().name(&call.addr.name).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

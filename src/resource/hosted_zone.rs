@@ -61,7 +61,7 @@ fn plain_id(id: &str) -> &str {
 async fn named(cloud: &AwsCloud, domain: &str) -> Result<Vec<AwsZone>> {
     let (mut zones, mut from) = (Vec::new(), Some((domain.to_owned(), None)));
     while let Some((name, id)) = from.take() {
-        let page = cloud.route53.list_hosted_zones_by_name().dns_name(name).set_hosted_zone_id(id).send().await;
+        let page = cloud.route53.list_hosted_zones_by_name().dns_name(name).set_hosted_zone_id(id).customize().send().await;
         let page = page.map_err(|e| AwsError::of(format!("list hosted zones from {domain} on"), &e))?;
         let all = page.hosted_zones();
         // In order of names: after the first other name there are no more.
@@ -81,7 +81,7 @@ async fn tags_of(cloud: &AwsCloud, scope: &Scope, zones: &[AwsZone]) -> Result<B
     for some in zones.chunks(TAGS_A_CALL) {
         let ids = some.iter().map(|z| plain_id(&z.id).to_owned()).collect();
         let ask = cloud.route53.list_tags_for_resources().resource_type(TagResourceType::Hostedzone);
-        let answer = ask.set_resource_ids(Some(ids)).send().await;
+        let answer = ask.set_resource_ids(Some(ids)).customize().send().await;
         let answer = answer.map_err(|e| AwsError::of("read the tags of hosted zones", &e))?;
         for set in answer.resource_tag_sets() {
             let pairs = set.tags().iter().filter_map(|t| Some((t.key()?.to_owned(), t.value()?.to_owned())));
@@ -130,7 +130,7 @@ pub async fn public_zone_for(cloud: &AwsCloud, domain: &str) -> Result<Option<St
 async fn normalise(cloud: &AwsCloud, zone: AwsZone, mut tags: Tags) -> Result<Found<HostedZone>> {
     let id = id_of(&zone);
     // The lists leave the VPCs out.
-    let answer = cloud.route53.get_hosted_zone().id(&id).send().await;
+    let answer = cloud.route53.get_hosted_zone().id(&id).customize().send().await;
     let answer = answer.map_err(|e| AwsError::of(format!("read hosted zone {id}"), &e))?;
     let ours = tags.remove(VPC_TAG);
     let vpcs = answer.vpcs();
@@ -161,7 +161,7 @@ impl HostedZone {
         let adds = set.chunks(TAGS_A_CALL).map(|c| request().resource_id(id).set_add_tags(Some(c.to_vec())));
         let removes = remove.chunks(TAGS_A_CALL).map(|c| request().resource_id(id).set_remove_tag_keys(Some(c.to_vec())));
         for change in adds.chain(removes) {
-            change.send().await.map_err(|e| AwsError::of(call.doing("tag"), &e))?;
+            change.customize().send().await.map_err(|e| AwsError::of(call.doing("tag"), &e))?;
         }
         Ok(())
     }
@@ -170,7 +170,7 @@ impl HostedZone {
         let route53 = &call.cloud.route53;
         let wanted = zone_vpc(&call.id(&self.vpc)?, &self.region);
         // A private zone is never without a VPC: the new one first.
-        let add = route53.associate_vpc_with_hosted_zone().hosted_zone_id(&live.id).vpc(wanted).send().await;
+        let add = route53.associate_vpc_with_hosted_zone().hosted_zone_id(&live.id).vpc(wanted).customize().send().await;
         match add.map_err(|e| AwsError::of(call.doing("associate"), &e)) {
             Err(e) if e.class != Class::Exists => return Err(e.into()),
             _ => {}
@@ -179,7 +179,7 @@ impl HostedZone {
         let old = zone_vpc(&old, &live.resource.region);
         once::deleted(12, || async {
             let remove = route53.disassociate_vpc_from_hosted_zone().hosted_zone_id(&live.id).vpc(old.clone());
-            remove.send().await.map_err(|e| AwsError::of(call.doing("disassociate"), &e))
+            remove.customize().send().await.map_err(|e| AwsError::of(call.doing("disassociate"), &e))
         })
         .await
     }
@@ -201,7 +201,7 @@ async fn purge(call: &Call<'_>, id: &str, domain: &str) -> Result<()> {
     // At most 1000 records a batch.
     for batch in changes.chunks(500).filter_map(|c| ChangeBatch::builder().set_changes(Some(c.to_vec())).build().ok()) {
         let change = call.cloud.route53.change_resource_record_sets().hosted_zone_id(id).change_batch(batch);
-        change.send().await.map_err(|e| AwsError::of(call.doing("empty"), &e))?;
+        change.customize().send().await.map_err(|e| AwsError::of(call.doing("empty"), &e))?;
     }
     Ok(())
 }
@@ -251,7 +251,7 @@ impl Aws for HostedZone {
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         purge(call, &live.id, &live.name).await?;
         once::deleted(12, || async {
-            let delete = call.cloud.route53.delete_hosted_zone().id(&live.id).send().await;
+            let delete = call.cloud.route53.delete_hosted_zone().id(&live.id).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
-use futures::future::{try_join_all, try_join3};
+use futures::future::{try_join, try_join_all};
 use serde::{Deserialize, Serialize};
 
 use super::{Aws, Changed, Created, Found, Kind, Model, ReplaceOrder, Rules, Tags, policy, tags};
@@ -90,18 +90,16 @@ async fn attached(cloud: &AwsCloud, name: &str) -> Result<BTreeSet<String>> {
     Ok(arns)
 }
 
-/// The role of that name, whoever's it is: three requests at once.
+/// The role of that name, whoever's it is: one request when it is missing, else three.
 async fn read(cloud: &AwsCloud, scope: &Scope, name: &str) -> Result<Option<Found<IamRole>>> {
-    let role = async {
-        let role = cloud.iam.get_role().role_name(name).send().await;
-        existing(role.map_err(|e| AwsError::of(format!("read role {name}"), &e)))
-    };
+    let role = cloud.iam.get_role().role_name(name).customize().send().await;
+    let role = existing(role.map_err(|e| AwsError::of(format!("read role {name}"), &e)))?;
+    let Some(role) = role.and_then(|r| r.role) else { return Ok(None) };
     let inline = async {
-        let policy = cloud.iam.get_role_policy().role_name(name).policy_name(name).send().await;
+        let policy = cloud.iam.get_role_policy().role_name(name).policy_name(name).customize().send().await;
         existing(policy.map_err(|e| AwsError::of(format!("read the policy of role {name}"), &e)))
     };
-    let (role, inline, managed_policies) = try_join3(role, inline, attached(cloud, name)).await?;
-    let Some(role) = role.and_then(|r| r.role) else { return Ok(None) };
+    let (inline, managed_policies) = try_join(inline, attached(cloud, name)).await?;
     Ok(Some(Found {
         name: name.to_owned(),
         id: role.arn().to_owned(),
@@ -126,23 +124,23 @@ impl IamRole {
         if live.trust_policy != self.trust_policy {
             let update = iam.update_assume_role_policy().role_name(name);
             let update = update.policy_document(policy::compact(&self.trust_policy));
-            update.send().await.map_err(|e| AwsError::of(call.doing("set the trust policy of"), &e))?;
+            update.customize().send().await.map_err(|e| AwsError::of(call.doing("set the trust policy of"), &e))?;
         }
         match &self.policy {
             wanted if *wanted == live.policy => {}
             Some(wanted) => {
                 let put = iam.put_role_policy().role_name(name).policy_name(name);
                 let put = put.policy_document(policy::compact(wanted));
-                put.send().await.map_err(|e| AwsError::of(call.doing("set the policy of"), &e))?;
+                put.customize().send().await.map_err(|e| AwsError::of(call.doing("set the policy of"), &e))?;
             }
             None => {
-                let delete = iam.delete_role_policy().role_name(name).policy_name(name).send().await;
+                let delete = iam.delete_role_policy().role_name(name).policy_name(name).customize().send().await;
                 existing(delete.map_err(|e| AwsError::of(call.doing("delete the policy of"), &e)))?;
             }
         }
         for arn in self.managed_policies.difference(&live.managed_policies) {
             let attach = iam.attach_role_policy().role_name(name).policy_arn(arn);
-            attach.send().await.map_err(|e| AwsError::of(call.doing(&format!("attach {arn} to")), &e))?;
+            attach.customize().send().await.map_err(|e| AwsError::of(call.doing(&format!("attach {arn} to")), &e))?;
         }
         for arn in live.managed_policies.difference(&self.managed_policies) {
             detach(call, arn).await?;
@@ -157,10 +155,10 @@ impl IamRole {
             wanted if *wanted == live.permissions_boundary => {}
             Some(arn) => {
                 let put = iam.put_role_permissions_boundary().role_name(name).permissions_boundary(arn);
-                put.send().await.map_err(|e| AwsError::of(call.doing("bound the permissions of"), &e))?;
+                put.customize().send().await.map_err(|e| AwsError::of(call.doing("bound the permissions of"), &e))?;
             }
             None => {
-                let delete = iam.delete_role_permissions_boundary().role_name(name).send().await;
+                let delete = iam.delete_role_permissions_boundary().role_name(name).customize().send().await;
                 existing(delete.map_err(|e| AwsError::of(call.doing("unbound the permissions of"), &e)))?;
             }
         }
@@ -172,18 +170,18 @@ impl IamRole {
         let (set, remove) = tags::difference(&live.tags, &self.tags);
         if !set.is_empty() {
             let tag = iam.tag_role().role_name(name).set_tags(Some(to_tags(&set)?));
-            tag.send().await.map_err(|e| AwsError::of(call.doing("tag"), &e))?;
+            tag.customize().send().await.map_err(|e| AwsError::of(call.doing("tag"), &e))?;
         }
         if !remove.is_empty() {
             let untag = iam.untag_role().role_name(name).set_tag_keys(Some(remove));
-            untag.send().await.map_err(|e| AwsError::of(call.doing("untag"), &e))?;
+            untag.customize().send().await.map_err(|e| AwsError::of(call.doing("untag"), &e))?;
         }
         Ok(())
     }
 }
 
 async fn detach(call: &Call<'_>, arn: &str) -> Result<()> {
-    let detach = call.cloud.iam.detach_role_policy().role_name(&call.addr.name).policy_arn(arn).send().await;
+    let detach = call.cloud.iam.detach_role_policy().role_name(&call.addr.name).policy_arn(arn).customize().send().await;
     existing(detach.map_err(|e| AwsError::of(call.doing(&format!("detach {arn} from")), &e))).map(drop)
 }
 
@@ -234,19 +232,19 @@ impl Aws for IamRole {
 
     async fn delete(call: &Call<'_>, _live: &Found<Self>) -> Result<()> {
         let (iam, name) = (&call.cloud.iam, &call.addr.name);
-        let inline = iam.list_role_policies().role_name(name).send().await;
+        let inline = iam.list_role_policies().role_name(name).customize().send().await;
         let Some(inline) = existing(inline.map_err(|e| AwsError::of(call.doing("list the policies of"), &e)))? else {
             return Ok(());
         };
         for policy in inline.policy_names() {
-            let delete = iam.delete_role_policy().role_name(name).policy_name(policy).send().await;
+            let delete = iam.delete_role_policy().role_name(name).policy_name(policy).customize().send().await;
             existing(delete.map_err(|e| AwsError::of(call.doing("delete the policy of"), &e)))?;
         }
         for arn in attached(call.cloud, name).await? {
             detach(call, &arn).await?;
         }
         once::deleted(40, || async {
-            let delete = iam.delete_role().role_name(name).send().await;
+            let delete = iam.delete_role().role_name(name).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

@@ -35,7 +35,7 @@ impl Model for InstanceProfile {
 
 /// The profile of that name, whoever's it is.
 async fn read(cloud: &AwsCloud, scope: &Scope, name: &str) -> Result<Option<Found<InstanceProfile>>> {
-    let answer = cloud.iam.get_instance_profile().instance_profile_name(name).send().await;
+    let answer = cloud.iam.get_instance_profile().instance_profile_name(name).customize().send().await;
     let answer = existing(answer.map_err(|e| AwsError::of(format!("read instance profile {name}"), &e)))?;
     let Some(profile) = answer.and_then(|a| a.instance_profile) else { return Ok(None) };
     // A profile whose role was deleted has none; an empty id is never equal to a wanted one.
@@ -54,7 +54,7 @@ async fn remove_role(call: &Call<'_>, live: &InstanceProfile) -> Result<()> {
         role => call.id(role)?,
     };
     let remove = call.cloud.iam.remove_role_from_instance_profile();
-    let remove = remove.instance_profile_name(&call.addr.name).role_name(name_in(&role)).send().await;
+    let remove = remove.instance_profile_name(&call.addr.name).role_name(name_in(&role)).customize().send().await;
     existing(remove.map_err(|e| AwsError::of(call.doing("take the role from"), &e))).map(drop)
 }
 
@@ -64,7 +64,7 @@ impl InstanceProfile {
         once::settled(12, || async {
             let add = call.cloud.iam.add_role_to_instance_profile();
             let add = add.instance_profile_name(&call.addr.name).role_name(name_in(&role));
-            match add.send().await.map_err(|e| AwsError::of(call.doing("give a role to"), &e)) {
+            match add.customize().send().await.map_err(|e| AwsError::of(call.doing("give a role to"), &e)) {
                 // A lost answer's second try: a profile has one role at most.
                 Err(e) if e.class == Class::Quota && has_role(call, &role).await => Ok(()),
                 added => added.map(drop),
@@ -129,11 +129,11 @@ impl Aws for InstanceProfile {
         let (set, remove) = tags::difference(&live.resource.tags, &self.tags);
         if !set.is_empty() {
             let tag = iam.tag_instance_profile().instance_profile_name(name).set_tags(Some(to_tags(&set)?));
-            tag.send().await.map_err(|e| AwsError::of(call.doing("tag"), &e))?;
+            tag.customize().send().await.map_err(|e| AwsError::of(call.doing("tag"), &e))?;
         }
         if !remove.is_empty() {
             let untag = iam.untag_instance_profile().instance_profile_name(name).set_tag_keys(Some(remove));
-            untag.send().await.map_err(|e| AwsError::of(call.doing("untag"), &e))?;
+            untag.customize().send().await.map_err(|e| AwsError::of(call.doing("untag"), &e))?;
         }
         Ok(Attrs::new())
     }
@@ -142,7 +142,7 @@ impl Aws for InstanceProfile {
         remove_role(call, &live.resource).await?;
         once::deleted(40, || async {
             let delete = call.cloud.iam.delete_instance_profile().instance_profile_name(&call.addr.name);
-            delete.send().await.map_err(|e| AwsError::of(call.doing("delete"), &e))
+            delete.customize().send().await.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await
     }

@@ -63,7 +63,7 @@ impl InternetGateway {
         let vpc = call.id(&self.vpc)?;
         once::settled(12, || async {
             let attach = call.cloud.ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(&vpc);
-            match attach.send().await.map_err(|e| AwsError::of(call.doing("attach"), &e)) {
+            match attach.customize().send().await.map_err(|e| AwsError::of(call.doing("attach"), &e)) {
                 // After a lost answer.
                 Err(e) if e.class == Class::Exists => Ok(()),
                 other => other.map(drop),
@@ -80,7 +80,7 @@ async fn detach(call: &Call<'_>, live: &Found<InternetGateway>) -> Result<()> {
     };
     once::deleted(30, || async {
         let detach = call.cloud.ec2.detach_internet_gateway().internet_gateway_id(&live.id).vpc_id(&vpc);
-        match detach.send().await.map_err(|e| AwsError::of(call.doing("detach"), &e)) {
+        match detach.customize().send().await.map_err(|e| AwsError::of(call.doing("detach"), &e)) {
             Err(e) if e.code.as_deref() == Some("Gateway.NotAttached") => Ok(()),
             other => other.map(drop),
         }
@@ -132,7 +132,7 @@ impl Aws for InternetGateway {
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         detach(call, live).await?;
         once::deleted(30, || async {
-            let delete = call.cloud.ec2.delete_internet_gateway().internet_gateway_id(&live.id).send().await;
+            let delete = call.cloud.ec2.delete_internet_gateway().internet_gateway_id(&live.id).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

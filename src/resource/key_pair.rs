@@ -48,7 +48,7 @@ fn attrs(id: Option<&str>) -> Attrs {
 /// `DescribeKeyPairs` has no pages.
 async fn find(cloud: &AwsCloud, scope: &Scope) -> Result<Vec<Found<KeyPair>>> {
     let filter = ec2_cluster_filter(&scope.cluster);
-    let all = cloud.ec2.describe_key_pairs().filters(filter).include_public_key(true).send().await;
+    let all = cloud.ec2.describe_key_pairs().filters(filter).include_public_key(true).customize().send().await;
     let all = all.map_err(|e| AwsError::of("list key pairs", &e))?;
     let found = all.key_pairs().iter().filter_map(|key| {
         let tags = from_ec2_tags(scope, key.tags());
@@ -106,7 +106,7 @@ impl Aws for KeyPair {
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         once::deleted(12, || async {
-            let delete = call.cloud.ec2.delete_key_pair().key_name(&live.id).send().await;
+            let delete = call.cloud.ec2.delete_key_pair().key_name(&live.id).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

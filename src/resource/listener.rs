@@ -144,13 +144,13 @@ impl Aws for Listener {
             .default_actions(self.forward(call)?)
             .set_certificates(self.certificates())
             .set_ssl_policy(self.ssl_policy.clone());
-        modify.send().await.map_err(|e| AwsError::of(call.doing("change"), &e))?;
+        modify.customize().send().await.map_err(|e| AwsError::of(call.doing("change"), &e))?;
         Ok(Attrs::new())
     }
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         once::deleted(20, || async {
-            let delete = call.cloud.elb.delete_listener().listener_arn(&live.id).send().await;
+            let delete = call.cloud.elb.delete_listener().listener_arn(&live.id).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

@@ -10,7 +10,7 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::{Aws, Changed, Created, Found, Kind, Model, Ref, ReplaceOrder, Rules, Tags, tags};
-use super::elb::{self, BATCH, no_retry};
+use super::elb::{self, no_retry};
 use crate::cloud::aws::{AwsCloud, AwsError, Call, Class, once};
 use crate::cloud::{Attrs, Scope};
 use crate::error::Result;
@@ -48,29 +48,24 @@ impl Model for LoadBalancer {
 
 const CROSS_ZONE: &str = "load_balancing.cross_zone.enabled";
 
-/// Those of the scope's names that exist, whoever's they are. One request when all of them do.
+/// Those of the scope's names that exist, whoever's they are. AWS fails a list of names as a whole when one is missing,
+/// so of several names all load balancers are listed, 400 a page.
 pub(super) async fn named(cloud: &AwsCloud, scope: &Scope) -> Result<Vec<AwsLoadBalancer>> {
     let names: BTreeSet<&str> = scope.names(Kind::LoadBalancer).collect();
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    if names.len() <= BATCH {
-        let wanted = names.iter().map(|n| (*n).to_owned()).collect();
-        let answer = cloud.elb.describe_load_balancers().set_names(Some(wanted)).send().await;
-        match answer.map_err(|e| AwsError::of("read load balancers", &e)) {
-            Ok(answer) => return Ok(answer.load_balancers.unwrap_or_default()),
-            Err(e) if e.class == Class::NotFound && names.len() == 1 => return Ok(Vec::new()),
-            // One missing name fails the whole list.
-            Err(e) if e.class == Class::NotFound => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    let mut pages = cloud.elb.describe_load_balancers().page_size(400).into_paginator().items().send();
+    let only = match names.first() {
+        None => return Ok(Vec::new()),
+        Some(name) if names.len() == 1 => Some(vec![(*name).to_owned()]),
+        Some(_) => None,
+    };
+    let list = cloud.elb.describe_load_balancers().set_names(only.clone()).set_page_size(only.is_none().then_some(400));
+    let mut pages = list.into_paginator().items().send();
     let mut found = Vec::new();
-    while let Some(balancer) = pages.next().await {
-        let balancer = balancer.map_err(|e| AwsError::of("list load balancers", &e))?;
-        if balancer.load_balancer_name().is_some_and(|n| names.contains(n)) {
-            found.push(balancer);
+    while let Some(one) = pages.next().await {
+        match one.map_err(|e| AwsError::of("list load balancers", &e)) {
+            Ok(one) if one.load_balancer_name().is_some_and(|n| names.contains(n)) => found.push(one),
+            Ok(_) => {}
+            Err(e) if e.class == Class::NotFound && only.is_some() => break,
+            Err(e) => return Err(e.into()),
         }
     }
     Ok(found)
@@ -95,7 +90,7 @@ async fn find(cloud: &AwsCloud, scope: &Scope) -> Result<Vec<Found<LoadBalancer>
 
 async fn normalise(cloud: &AwsCloud, balancer: &AwsLoadBalancer, tags: Tags) -> Result<Found<LoadBalancer>> {
     let arn = balancer.load_balancer_arn().unwrap_or_default();
-    let answer = cloud.elb.describe_load_balancer_attributes().load_balancer_arn(arn).send().await;
+    let answer = cloud.elb.describe_load_balancer_attributes().load_balancer_arn(arn).customize().send().await;
     let answer = answer.map_err(|e| AwsError::of(format!("read the attributes of {arn}"), &e))?;
     let cross_zone = answer.attributes().iter().find(|a| a.key() == Some(CROSS_ZONE)).and_then(|a| a.value());
     Ok(Found {
@@ -117,7 +112,7 @@ impl LoadBalancer {
     async fn set_cross_zone(&self, call: &Call<'_>, arn: &str) -> Result<()> {
         let attribute = LoadBalancerAttribute::builder().key(CROSS_ZONE).value(self.cross_zone.to_string()).build();
         let modify = call.cloud.elb.modify_load_balancer_attributes().load_balancer_arn(arn).attributes(attribute);
-        modify.send().await.map_err(|e| AwsError::of(call.doing("set the attributes of"), &e))?;
+        modify.customize().send().await.map_err(|e| AwsError::of(call.doing("set the attributes of"), &e))?;
         Ok(())
     }
 
@@ -175,12 +170,12 @@ impl Aws for LoadBalancer {
         if changed.any(&["subnets", "ipAddressType"]) {
             let set = elb.set_subnets().load_balancer_arn(&live.id).set_subnet_mappings(Some(self.mappings(call)?));
             let set = set.ip_address_type(self.ip_address_type.as_str().into());
-            set.send().await.map_err(|e| AwsError::of(call.doing("set the subnets of"), &e))?;
+            set.customize().send().await.map_err(|e| AwsError::of(call.doing("set the subnets of"), &e))?;
         }
         if changed.has("securityGroups") {
             let groups = call.all(&self.security_groups)?;
             let set = elb.set_security_groups().load_balancer_arn(&live.id).set_security_groups(Some(groups));
-            set.send().await.map_err(|e| AwsError::of(call.doing("set the security groups of"), &e))?;
+            set.customize().send().await.map_err(|e| AwsError::of(call.doing("set the security groups of"), &e))?;
         }
         if changed.has("crossZone") {
             self.set_cross_zone(call, &live.id).await?;
@@ -191,7 +186,7 @@ impl Aws for LoadBalancer {
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         once::deleted(40, || async {
-            let delete = call.cloud.elb.delete_load_balancer().load_balancer_arn(&live.id).send().await;
+            let delete = call.cloud.elb.delete_load_balancer().load_balancer_arn(&live.id).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

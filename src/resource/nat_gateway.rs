@@ -55,7 +55,7 @@ fn normalise(gateway: &AwsNatGateway, tags: Tags) -> Found<NatGateway> {
 
 /// The gateway, or none once AWS has forgotten it.
 async fn read(call: &Call<'_>, id: &str) -> Result<Option<AwsNatGateway>> {
-    match call.cloud.ec2.describe_nat_gateways().nat_gateway_ids(id).send().await {
+    match call.cloud.ec2.describe_nat_gateways().nat_gateway_ids(id).customize().send().await {
         Ok(answer) => Ok(answer.nat_gateways.and_then(|g| g.into_iter().next())),
         Err(e) => match AwsError::of(call.doing("read"), &e) {
             e if e.class == Class::NotFound => Ok(None),
@@ -115,7 +115,7 @@ impl Aws for NatGateway {
             .allocation_id(call.id(&self.address)?)
             .tag_specifications(ec2_tag_spec(ResourceType::Natgateway, &self.tags));
         let made = once::settled(12, || async {
-            request.clone().send().await.map_err(|e| AwsError::of(call.doing("create"), &e))
+            request.clone().customize().send().await.map_err(|e| AwsError::of(call.doing("create"), &e))
         })
         .await?;
         let id = made.nat_gateway().and_then(|g| g.nat_gateway_id()).unwrap_or_default().to_owned();
@@ -135,7 +135,7 @@ impl Aws for NatGateway {
             return Ok(());
         }
         once::deleted(30, || async {
-            let delete = call.cloud.ec2.delete_nat_gateway().nat_gateway_id(&live.id).send().await;
+            let delete = call.cloud.ec2.delete_nat_gateway().nat_gateway_id(&live.id).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await?;

@@ -44,15 +44,15 @@ const URL: &str = "url";
 
 /// The queue of that name, whoever's it is: its URL, then attributes and tags at once.
 async fn read(cloud: &AwsCloud, scope: &Scope, name: &str) -> Result<Option<Found<Queue>>> {
-    let url = cloud.sqs.get_queue_url().queue_name(name).send().await;
+    let url = cloud.sqs.get_queue_url().queue_name(name).customize().send().await;
     let url = existing(url.map_err(|e| AwsError::of(format!("look for queue {name}"), &e)))?.and_then(|u| u.queue_url);
     let Some(url) = url else { return Ok(None) };
     let attributes = async {
-        let all = cloud.sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All).send().await;
+        let all = cloud.sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All).customize().send().await;
         existing(all.map_err(|e| AwsError::of(format!("read queue {name}"), &e)))
     };
     let labels = async {
-        let all = cloud.sqs.list_queue_tags().queue_url(&url).send().await;
+        let all = cloud.sqs.list_queue_tags().queue_url(&url).customize().send().await;
         existing(all.map_err(|e| AwsError::of(format!("read the tags of queue {name}"), &e)))
     };
     // A deleted queue's name is still answered for a minute.
@@ -99,7 +99,7 @@ impl Queue {
             let create = call.cloud.sqs.create_queue().queue_name(&call.addr.name);
             let create = create.set_attributes(Some(attributes.clone()));
             let create = create.set_tags(Some(self.tags.clone().into_iter().collect()));
-            create.send().await.map_err(|e| AwsError::of(call.doing("create"), &e))
+            create.customize().send().await.map_err(|e| AwsError::of(call.doing("create"), &e))
         });
         Ok(made.await?.queue_url.unwrap_or_default())
     }
@@ -127,7 +127,7 @@ impl Aws for Queue {
         };
         let arn = once::settled(12, || async {
             let ask = call.cloud.sqs.get_queue_attributes().queue_url(&url);
-            let ask = ask.attribute_names(QueueAttributeName::QueueArn).send().await;
+            let ask = ask.attribute_names(QueueAttributeName::QueueArn).customize().send().await;
             ask.map_err(|e| AwsError::of(call.doing("read"), &e))
         })
         .await?;
@@ -139,16 +139,16 @@ impl Aws for Queue {
         let (sqs, url) = (&call.cloud.sqs, url_of(call, live)?);
         if changed.any(&["retention", "policy", "managedEncryption"]) {
             let set = sqs.set_queue_attributes().queue_url(&url).set_attributes(Some(self.attributes()));
-            set.send().await.map_err(|e| AwsError::of(call.doing("change"), &e))?;
+            set.customize().send().await.map_err(|e| AwsError::of(call.doing("change"), &e))?;
         }
         let (set, remove) = tags::difference(&live.resource.tags, &self.tags);
         if !set.is_empty() {
             let tag = sqs.tag_queue().queue_url(&url).set_tags(Some(set.into_iter().collect()));
-            tag.send().await.map_err(|e| AwsError::of(call.doing("tag"), &e))?;
+            tag.customize().send().await.map_err(|e| AwsError::of(call.doing("tag"), &e))?;
         }
         if !remove.is_empty() {
             let untag = sqs.untag_queue().queue_url(&url).set_tag_keys(Some(remove));
-            untag.send().await.map_err(|e| AwsError::of(call.doing("untag"), &e))?;
+            untag.customize().send().await.map_err(|e| AwsError::of(call.doing("untag"), &e))?;
         }
         Ok(Attrs::new())
     }
@@ -156,7 +156,7 @@ impl Aws for Queue {
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         let url = url_of(call, live)?;
         once::deleted(12, || async {
-            let delete = call.cloud.sqs.delete_queue().queue_url(&url).send().await;
+            let delete = call.cloud.sqs.delete_queue().queue_url(&url).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

@@ -141,7 +141,7 @@ impl RecordSet {
         let batch = batch(ChangeAction::Upsert, self.build(call)?).map_err(|e| self.malformed(e))?;
         once::settled(12, || async {
             let change = call.cloud.route53.change_resource_record_sets().hosted_zone_id(&zone);
-            let done = change.change_batch(batch.clone()).send().await;
+            let done = change.change_batch(batch.clone()).customize().send().await;
             done.map_err(|e| AwsError::of(call.doing("write"), &e))
         })
         .await?;
@@ -166,7 +166,7 @@ pub(super) async fn list_from(
     let mut request = cloud.route53.list_resource_record_sets().hosted_zone_id(zone).set_start_record_name(start);
     let mut records = Vec::new();
     loop {
-        let page = request.send().await.map_err(|e| AwsError::of(format!("list the records of zone {zone}"), &e))?;
+        let page = request.customize().send().await.map_err(|e| AwsError::of(format!("list the records of zone {zone}"), &e))?;
         let before = records.len();
         let all = page.resource_record_sets.len();
         records.extend(page.resource_record_sets.into_iter().take_while(|r| wanted(&plain_name(r.name()))));
@@ -282,7 +282,7 @@ impl Aws for RecordSet {
             let same = same.into_iter().find(|r| r.r#type().as_str() == record.record_type);
             let Some(Ok(batch)) = same.map(|r| batch(ChangeAction::Delete, r)) else { return Ok(()) };
             let change = call.cloud.route53.change_resource_record_sets().hosted_zone_id(&zone);
-            let done = change.change_batch(batch).send().await;
+            let done = change.change_batch(batch).customize().send().await;
             done.map(drop).map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

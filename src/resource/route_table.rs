@@ -164,9 +164,9 @@ async fn set_route(call: &Call<'_>, table: &str, destination: &str, target: &Tar
     // There already after a lost answer, or with another target: replacing is right for both.
     once::settled(12, || async {
         let doing = || call.doing(&format!("route {destination} in"));
-        match create.clone().send().await.map_err(|e| AwsError::of(doing(), &e)) {
+        match create.clone().customize().send().await.map_err(|e| AwsError::of(doing(), &e)) {
             Err(e) if e.class == Class::Exists => {
-                replace.clone().send().await.map(drop).map_err(|e| AwsError::of(doing(), &e))
+                replace.clone().customize().send().await.map(drop).map_err(|e| AwsError::of(doing(), &e))
             }
             other => other.map(drop),
         }
@@ -179,7 +179,7 @@ async fn remove_route(call: &Call<'_>, table: &str, destination: &str) -> Result
     once::deleted(12, || async {
         let delete = call.cloud.ec2.delete_route().route_table_id(table);
         let delete = delete.set_destination_cidr_block(v4.clone()).set_destination_ipv6_cidr_block(v6.clone());
-        delete.send().await.map_err(|e| AwsError::of(call.doing(&format!("remove {destination} from")), &e))
+        delete.customize().send().await.map_err(|e| AwsError::of(call.doing(&format!("remove {destination} from")), &e))
     })
     .await
 }
@@ -218,11 +218,11 @@ async fn associate(call: &Call<'_>, table: &str, subnets: &[String]) -> Result<(
                 Some((current, _)) if current == table => {}
                 Some((_, association)) => {
                     let replace = ec2.replace_route_table_association().association_id(association);
-                    let done = replace.route_table_id(table).send().await;
+                    let done = replace.route_table_id(table).customize().send().await;
                     done.map_err(|e| AwsError::of(doing(), &e))?;
                 }
                 None => {
-                    let done = ec2.associate_route_table().subnet_id(subnet).route_table_id(table).send().await;
+                    let done = ec2.associate_route_table().subnet_id(subnet).route_table_id(table).customize().send().await;
                     done.map_err(|e| look_again(AwsError::of(doing(), &e)))?;
                 }
             }
@@ -234,7 +234,7 @@ async fn associate(call: &Call<'_>, table: &str, subnets: &[String]) -> Result<(
 
 /// The table as it is now, or none if it is gone.
 async fn read(call: &Call<'_>, id: &str) -> Result<Option<AwsRouteTable>> {
-    match call.cloud.ec2.describe_route_tables().route_table_ids(id).send().await {
+    match call.cloud.ec2.describe_route_tables().route_table_ids(id).customize().send().await {
         Ok(answer) => Ok(answer.route_tables.and_then(|t| t.into_iter().next())),
         Err(e) => match AwsError::of(call.doing("read"), &e) {
             e if e.class == Class::NotFound => Ok(None),
@@ -248,7 +248,7 @@ async fn disassociate(call: &Call<'_>, table: &AwsRouteTable, keep: &[String]) -
     for (subnet, association) in subnet_associations(table) {
         if !keep.iter().any(|k| k == subnet) {
             once::deleted(12, || async {
-                let take = call.cloud.ec2.disassociate_route_table().association_id(association).send().await;
+                let take = call.cloud.ec2.disassociate_route_table().association_id(association).customize().send().await;
                 take.map_err(|e| AwsError::of(call.doing(&format!("take {subnet} from")), &e))
             })
             .await?;
@@ -310,7 +310,7 @@ impl Aws for RouteTable {
             .vpc_id(call.id(&self.vpc)?)
             .tag_specifications(ec2_tag_spec(ResourceType::RouteTable, &self.tags));
         let made = once::settled(12, || async {
-            request.clone().send().await.map_err(|e| AwsError::of(call.doing("create"), &e))
+            request.clone().customize().send().await.map_err(|e| AwsError::of(call.doing("create"), &e))
         })
         .await?;
         let id = made.route_table().and_then(|t| t.route_table_id()).unwrap_or_default().to_owned();
@@ -338,7 +338,7 @@ impl Aws for RouteTable {
         let Some(now) = read(call, &live.id).await? else { return Ok(()) };
         disassociate(call, &now, &[]).await?;
         once::deleted(30, || async {
-            let delete = call.cloud.ec2.delete_route_table().route_table_id(&live.id).send().await;
+            let delete = call.cloud.ec2.delete_route_table().route_table_id(&live.id).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

@@ -87,7 +87,7 @@ impl ScalingPolicy {
             .policy_type("TargetTrackingScaling")
             .target_tracking_configuration(tracking)
             .set_estimated_instance_warmup(self.estimated_warmup.map(u32::cast_signed));
-        let put = put.send().await.map_err(|e| AwsError::of(call.doing("put"), &e))?;
+        let put = put.customize().send().await.map_err(|e| AwsError::of(call.doing("put"), &e))?;
         Ok(put.policy_arn.unwrap_or_default())
     }
 }
@@ -127,7 +127,7 @@ impl Aws for ScalingPolicy {
         let (group, name) = parts(call)?;
         once::deleted(12, || async {
             let delete = call.cloud.autoscaling.delete_policy().auto_scaling_group_name(group).policy_name(name);
-            delete.send().await.map_err(|e| AwsError::of(call.doing("delete"), &e))
+            delete.customize().send().await.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await
     }

@@ -49,7 +49,7 @@ async fn empty(call: &Call<'_>, id: &str) -> Result<()> {
     for permission in default_egress() {
         once::settled(12, || async {
             let revoke = call.cloud.ec2.revoke_security_group_egress().group_id(id).ip_permissions(permission.clone());
-            match revoke.send().await.map_err(|e| AwsError::of(call.doing("empty"), &e)) {
+            match revoke.customize().send().await.map_err(|e| AwsError::of(call.doing("empty"), &e)) {
                 Err(e) if e.code.as_deref() == Some("InvalidPermission.NotFound") => Ok(()),
                 other => other.map(drop),
             }
@@ -114,7 +114,7 @@ impl Aws for SecurityGroup {
                     .filters(filter("vpc-id", &vpc))
                     .filters(filter("group-name", &call.addr.name))
                     .filters(ec2_cluster_filter(self.tags.get(tags::CLUSTER).map_or("", String::as_str)))
-                    .send()
+                    .customize().send()
                     .await
                     .map_err(|e| AwsError::of(call.doing("look for"), &e))?;
                 Ok(same.security_groups().first().and_then(AwsSecurityGroup::group_id).map(str::to_owned))
@@ -132,7 +132,7 @@ impl Aws for SecurityGroup {
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         once::deleted(60, || async {
-            let delete = call.cloud.ec2.delete_security_group().group_id(&live.id).send().await;
+            let delete = call.cloud.ec2.delete_security_group().group_id(&live.id).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

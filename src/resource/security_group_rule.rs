@@ -249,7 +249,7 @@ impl Aws for SecurityGroupRule {
         .await?;
         if was_there {
             // One that was there (by hand, by AWS) becomes ours: it does what the spec asks for.
-            let tag = call.cloud.ec2.create_tags().resources(&id).set_tags(Some(ec2_tags(&self.tags))).send().await;
+            let tag = call.cloud.ec2.create_tags().resources(&id).set_tags(Some(ec2_tags(&self.tags))).customize().send().await;
             tag.map_err(|e| AwsError::of(call.doing("adopt"), &e))?;
             self.describe(call, &id).await?;
         }
@@ -271,12 +271,12 @@ impl Aws for SecurityGroupRule {
             match live.resource.direction {
                 Direction::Ingress => {
                     let revoke = ec2.revoke_security_group_ingress().group_id(&group);
-                    let done = revoke.security_group_rule_ids(&live.id).send().await;
+                    let done = revoke.security_group_rule_ids(&live.id).customize().send().await;
                     done.map(drop).map_err(|e| AwsError::of(call.doing("delete"), &e))
                 }
                 Direction::Egress => {
                     let revoke = ec2.revoke_security_group_egress().group_id(&group);
-                    let done = revoke.security_group_rule_ids(&live.id).send().await;
+                    let done = revoke.security_group_rule_ids(&live.id).customize().send().await;
                     done.map(drop).map_err(|e| AwsError::of(call.doing("delete"), &e))
                 }
             }
@@ -291,7 +291,7 @@ impl SecurityGroupRule {
         let update =
             SecurityGroupRuleUpdate::builder().security_group_rule_id(id).security_group_rule(self.request(call)?).build();
         let modify = call.cloud.ec2.modify_security_group_rules().group_id(call.id(&self.group)?);
-        let done = modify.security_group_rules(update).send().await;
+        let done = modify.security_group_rules(update).customize().send().await;
         done.map_err(|e| AwsError::of(call.doing("describe"), &e))?;
         Ok(())
     }

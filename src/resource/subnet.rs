@@ -109,7 +109,7 @@ async fn list(cloud: &AwsCloud, scope: &Scope) -> Result<Vec<(AwsSubnet, Tags)>>
 
 async fn read(call: &Call<'_>, id: &str) -> Result<AwsSubnet> {
     once::settled(12, || async {
-        let seen = call.cloud.ec2.describe_subnets().subnet_ids(id).send().await;
+        let seen = call.cloud.ec2.describe_subnets().subnet_ids(id).customize().send().await;
         seen.map_err(|e| AwsError::of(call.doing("read"), &e))
     })
     .await?
@@ -148,7 +148,7 @@ impl Subnet {
         }
         for modify in calls {
             once::settled(12, || async {
-                let done = modify.clone().send().await;
+                let done = modify.clone().customize().send().await;
                 done.map_err(|e| AwsError::of(call.doing("set attributes of"), &e))
             })
             .await?;
@@ -165,7 +165,7 @@ impl Subnet {
                 return Ok(());
             }
             once::deleted(12, || async {
-                let remove = ec2.disassociate_subnet_cidr_block().association_id(association).send().await;
+                let remove = ec2.disassociate_subnet_cidr_block().association_id(association).customize().send().await;
                 remove.map_err(|e| AwsError::of(call.doing("take the IPv6 range from"), &e))
             })
             .await?;
@@ -223,7 +223,7 @@ impl Aws for Subnet {
                     .filters(filter("vpc-id", &vpc))
                     .filters(filter("cidr-block", &self.cidr))
                     .filters(filter("tag:Name", &call.addr.name))
-                    .send()
+                    .customize().send()
                     .await
                     .map_err(|e| AwsError::of(call.doing("look for"), &e))?;
                 Ok(same.subnets().first().and_then(AwsSubnet::subnet_id).map(str::to_owned))
@@ -252,7 +252,7 @@ impl Aws for Subnet {
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         once::deleted(60, || async {
-            let delete = call.cloud.ec2.delete_subnet().subnet_id(&live.id).send().await;
+            let delete = call.cloud.ec2.delete_subnet().subnet_id(&live.id).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

@@ -10,7 +10,7 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::{Aws, Changed, Created, Found, Kind, Model, Ref, ReplaceOrder, Rules, Tags, tags};
-use super::elb::{self, BATCH, no_retry};
+use super::elb::{self, no_retry};
 use crate::cloud::aws::{AwsCloud, AwsError, Call, Class, once};
 use crate::cloud::{Attrs, Scope};
 use crate::error::Result;
@@ -72,29 +72,24 @@ const DELAY: &str = "deregistration_delay.timeout_seconds";
 const TERMINATION: &str = "deregistration_delay.connection_termination.enabled";
 const CLIENT_IP: &str = "preserve_client_ip.enabled";
 
-/// Those of the scope's names that exist, whoever's they are. One request when all of them do.
+/// Those of the scope's names that exist, whoever's they are. AWS fails a list of names as a whole when one is missing,
+/// so of several names all target groups are listed, 400 a page.
 async fn named(cloud: &AwsCloud, scope: &Scope) -> Result<Vec<AwsTargetGroup>> {
     let names: BTreeSet<&str> = scope.names(Kind::TargetGroup).collect();
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    if names.len() <= BATCH {
-        let wanted = names.iter().map(|n| (*n).to_owned()).collect();
-        let answer = cloud.elb.describe_target_groups().set_names(Some(wanted)).send().await;
-        match answer.map_err(|e| AwsError::of("read target groups", &e)) {
-            Ok(answer) => return Ok(answer.target_groups.unwrap_or_default()),
-            Err(e) if e.class == Class::NotFound && names.len() == 1 => return Ok(Vec::new()),
-            // One missing name fails the whole list.
-            Err(e) if e.class == Class::NotFound => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    let mut pages = cloud.elb.describe_target_groups().page_size(400).into_paginator().items().send();
+    let only = match names.first() {
+        None => return Ok(Vec::new()),
+        Some(name) if names.len() == 1 => Some(vec![(*name).to_owned()]),
+        Some(_) => None,
+    };
+    let list = cloud.elb.describe_target_groups().set_names(only.clone()).set_page_size(only.is_none().then_some(400));
+    let mut pages = list.into_paginator().items().send();
     let mut found = Vec::new();
-    while let Some(group) = pages.next().await {
-        let group = group.map_err(|e| AwsError::of("list target groups", &e))?;
-        if group.target_group_name().is_some_and(|n| names.contains(n)) {
-            found.push(group);
+    while let Some(one) = pages.next().await {
+        match one.map_err(|e| AwsError::of("list target groups", &e)) {
+            Ok(one) if one.target_group_name().is_some_and(|n| names.contains(n)) => found.push(one),
+            Ok(_) => {}
+            Err(e) if e.class == Class::NotFound && only.is_some() => break,
+            Err(e) => return Err(e.into()),
         }
     }
     Ok(found)
@@ -111,7 +106,7 @@ async fn find(cloud: &AwsCloud, scope: &Scope) -> Result<Vec<Found<TargetGroup>>
 
 async fn normalise(cloud: &AwsCloud, group: &AwsTargetGroup, tags: Tags) -> Result<Found<TargetGroup>> {
     let arn = group.target_group_arn().unwrap_or_default();
-    let answer = cloud.elb.describe_target_group_attributes().target_group_arn(arn).send().await;
+    let answer = cloud.elb.describe_target_group_attributes().target_group_arn(arn).customize().send().await;
     let answer = answer.map_err(|e| AwsError::of(format!("read the attributes of {arn}"), &e))?;
     let attribute = |key: &str| answer.attributes().iter().find(|a| a.key() == Some(key)).and_then(|a| a.value());
     let number = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
@@ -153,7 +148,7 @@ impl TargetGroup {
             .attributes(attribute(DELAY, self.deregistration_delay.to_string()))
             .attributes(attribute(TERMINATION, self.connection_termination.to_string()))
             .attributes(attribute(CLIENT_IP, self.preserve_client_ip.to_string()));
-        modify.send().await.map_err(|e| AwsError::of(call.doing("set the attributes of"), &e))?;
+        modify.customize().send().await.map_err(|e| AwsError::of(call.doing("set the attributes of"), &e))?;
         Ok(())
     }
 
@@ -170,7 +165,7 @@ impl TargetGroup {
             .health_check_interval_seconds(check.interval.cast_signed())
             .healthy_threshold_count(check.healthy_threshold.cast_signed())
             .unhealthy_threshold_count(check.unhealthy_threshold.cast_signed());
-        modify.send().await.map_err(|e| AwsError::of(call.doing("set the health check of"), &e))?;
+        modify.customize().send().await.map_err(|e| AwsError::of(call.doing("set the health check of"), &e))?;
         Ok(())
     }
 }
@@ -231,7 +226,7 @@ impl Aws for TargetGroup {
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         once::deleted(40, || async {
-            let delete = call.cloud.elb.delete_target_group().target_group_arn(&live.id).send().await;
+            let delete = call.cloud.elb.delete_target_group().target_group_arn(&live.id).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

@@ -126,11 +126,11 @@ impl Aws for Volume {
             .encrypted(self.encrypted)
             .set_kms_key_id(self.kms_key.clone())
             .tag_specifications(ec2_tag_spec(ResourceType::Volume, &self.all_tags()));
-        let made = request.send().await.map_err(|e| AwsError::of(call.doing("create"), &e))?;
+        let made = request.customize().send().await.map_err(|e| AwsError::of(call.doing("create"), &e))?;
         let id = made.volume_id().unwrap_or_default().to_owned();
         once::until(&format!("the creation of {}", call.addr), 40, || async {
             let seen = once::settled(12, || async {
-                let seen = call.cloud.ec2.describe_volumes().volume_ids(&id).send().await;
+                let seen = call.cloud.ec2.describe_volumes().volume_ids(&id).customize().send().await;
                 seen.map_err(|e| AwsError::of(call.doing("read"), &e))
             });
             match seen.await?.volumes().first().and_then(|v| v.state()) {
@@ -155,7 +155,7 @@ impl Aws for Volume {
                 .volume_type(VolumeType::from(self.volume_type.as_str()))
                 .set_iops(self.iops)
                 .set_throughput(self.throughput);
-            modify.send().await.map_err(|e| AwsError::of(call.doing("modify"), &e))?;
+            modify.customize().send().await.map_err(|e| AwsError::of(call.doing("modify"), &e))?;
         }
         call.retag_ec2(&live.id, &live.resource.tags, &self.tags).await?;
         Ok(Attrs::new())
@@ -164,7 +164,7 @@ impl Aws for Volume {
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         // In use until the machine it is attached to has let go of it.
         once::deleted(60, || async {
-            let delete = call.cloud.ec2.delete_volume().volume_id(&live.id).send().await;
+            let delete = call.cloud.ec2.delete_volume().volume_id(&live.id).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

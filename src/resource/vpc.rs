@@ -107,7 +107,7 @@ async fn list(cloud: &AwsCloud, scope: &Scope) -> Result<Vec<(AwsVpc, Tags)>> {
 
 /// One of the two DNS attributes; AWS answers one attribute of one VPC a call.
 async fn attribute(cloud: &AwsCloud, id: &str, name: VpcAttributeName) -> Result<bool> {
-    let answer = cloud.ec2.describe_vpc_attribute().vpc_id(id).attribute(name.clone()).send().await;
+    let answer = cloud.ec2.describe_vpc_attribute().vpc_id(id).attribute(name.clone()).customize().send().await;
     let answer = answer.map_err(|e| AwsError::of(format!("read {} of {id}", name.as_str()), &e))?;
     let value = match name {
         VpcAttributeName::EnableDnsSupport => answer.enable_dns_support(),
@@ -157,7 +157,7 @@ impl Vpc {
         }
         for modify in calls {
             once::settled(12, || async {
-                let done = modify.clone().send().await;
+                let done = modify.clone().customize().send().await;
                 done.map_err(|e| AwsError::of(call.doing("set attributes of"), &e))
             })
             .await?;
@@ -169,7 +169,7 @@ impl Vpc {
         let options = call.id(&self.dhcp_options)?;
         once::settled(12, || async {
             let associate = call.cloud.ec2.associate_dhcp_options().vpc_id(id).dhcp_options_id(&options);
-            associate.send().await.map_err(|e| AwsError::of(call.doing("set the DHCP options of"), &e))
+            associate.customize().send().await.map_err(|e| AwsError::of(call.doing("set the DHCP options of"), &e))
         })
         .await?;
         Ok(())
@@ -215,7 +215,7 @@ impl Vpc {
 /// The VPC, waiting until a new one is visible.
 async fn read(call: &Call<'_>, id: &str) -> Result<AwsVpc> {
     let seen = once::settled(12, || async {
-        let seen = call.cloud.ec2.describe_vpcs().vpc_ids(id).send().await;
+        let seen = call.cloud.ec2.describe_vpcs().vpc_ids(id).customize().send().await;
         seen.map_err(|e| AwsError::of(call.doing("read"), &e))
     });
     let vpc = seen.await?.vpcs.and_then(|v| v.into_iter().next());
@@ -241,7 +241,7 @@ async fn associate(
 
 async fn disassociate(call: &Call<'_>, association: &str) -> Result<()> {
     once::deleted(12, || async {
-        let remove = call.cloud.ec2.disassociate_vpc_cidr_block().association_id(association).send().await;
+        let remove = call.cloud.ec2.disassociate_vpc_cidr_block().association_id(association).customize().send().await;
         remove.map_err(|e| AwsError::of(call.doing("take an address range from"), &e))
     })
     .await
@@ -303,7 +303,7 @@ impl Aws for Vpc {
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         once::deleted(40, || async {
-            let delete = call.cloud.ec2.delete_vpc().vpc_id(&live.id).send().await;
+            let delete = call.cloud.ec2.delete_vpc().vpc_id(&live.id).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

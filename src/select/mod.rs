@@ -13,7 +13,7 @@
 
 pub mod advisor;
 pub mod aggregate;
-mod choose;
+pub mod choose;
 pub mod diversify;
 pub mod explain;
 pub mod filter;
@@ -24,7 +24,7 @@ pub mod sane;
 pub mod savings;
 pub mod scope;
 pub mod score;
-mod sort;
+pub mod sort;
 #[cfg(test)]
 mod tests;
 pub mod value;

@@ -153,7 +153,7 @@ async fn make(client: &Client, name: &str, region: &str) -> Result<Made> {
         CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::from(region)).build()
     });
     let request = client.create_bucket().bucket(name).set_create_bucket_configuration(place);
-    match request.send().await.map_err(Failure::from) {
+    match request.customize().send().await.map_err(Failure::from) {
         Ok(_) => Ok(Made::New),
         Err(f) if f.code == "BucketAlreadyOwnedByYou" => Ok(Made::Ours(region_of(client, name).await)),
         Err(f) if f.code == "BucketAlreadyExists" => Ok(Made::Foreign),
@@ -166,7 +166,7 @@ async fn own(client: &Client, name: &str) -> Result<Option<Made>> {
     let mut token: Option<String> = None;
     loop {
         let request = client.list_buckets().prefix(name).set_continuation_token(token.take());
-        let page = match request.send().await.map_err(Failure::from) {
+        let page = match request.customize().send().await.map_err(Failure::from) {
             Ok(page) => page,
             // Without the right to list buckets the creation itself decides.
             Err(f) if f.status == Some(403) => return Ok(None),

@@ -113,7 +113,7 @@ impl S3 {
                 Precondition::Absent => request.if_none_match("*"),
                 Precondition::Match(etag) => request.if_match(quoted(etag)),
             };
-            request.body(ByteStream::from(bytes.to_vec())).send()
+            request.body(ByteStream::from(bytes.to_vec())).customize().send()
         });
         Ok(etag(sent.await?.e_tag()))
     }
@@ -125,6 +125,7 @@ impl S3 {
                 Precondition::Match(etag) => request.if_match(quoted(etag)),
                 _ => request,
             }
+            .customize()
             .send()
         });
         sent.await.map(|_| ())
@@ -132,7 +133,7 @@ impl S3 {
 
     /// Deletes the bucket, which must be empty.
     pub(super) async fn delete_bucket(&self) -> Result<()> {
-        let sent = self.call(|client| client.delete_bucket().bucket(&self.bucket).send()).await;
+        let sent = self.call(|client| client.delete_bucket().bucket(&self.bucket).customize().send()).await;
         sent.map(drop).map_err(|f| self.error("delete the bucket", f))
     }
 
@@ -151,7 +152,7 @@ impl S3 {
                 let request = request.set_delimiter(delimiter.map(str::to_owned));
                 // S3 ignores `start-after` once there is a token.
                 let start = start_after.filter(|_| token.is_none()).map(|s| self.full(s));
-                request.set_start_after(start).set_continuation_token(token.clone()).send()
+                request.set_start_after(start).set_continuation_token(token.clone()).customize().send()
             });
             let page = page.await.map_err(|f| self.error(&format!("list {prefix}"), f))?;
             level.entries.extend(page.contents().iter().filter_map(|o| self.entry(o)));
@@ -171,7 +172,8 @@ impl S3 {
 
     /// One page of the versions and delete markers below a full prefix.
     async fn versions(&self, prefix: &str) -> Result<Vec<ObjectIdentifier>> {
-        let page = self.call(|client| client.list_object_versions().bucket(&self.bucket).prefix(prefix).send());
+        let page =
+            self.call(|client| client.list_object_versions().bucket(&self.bucket).prefix(prefix).customize().send());
         let page = page.await.map_err(|f| self.error(&format!("list the versions of {prefix}"), f))?;
         let versions = page.versions().iter().map(|v| (v.key(), v.version_id()));
         let markers = page.delete_markers().iter().map(|m| (m.key(), m.version_id()));
@@ -187,7 +189,9 @@ impl S3 {
         let doing = "delete old versions";
         let delete = Delete::builder().set_objects(Some(versions)).quiet(true).build();
         let delete = delete.map_err(|e| Error::failed(format!("can't {doing}")).because(e))?;
-        let sent = self.call(|client| client.delete_objects().bucket(&self.bucket).delete(delete.clone()).send()).await;
+        let sent = self
+            .call(|client| client.delete_objects().bucket(&self.bucket).delete(delete.clone()).customize().send())
+            .await;
         let answer = sent.map_err(|f| self.error(doing, f))?;
         let refused: Vec<String> = answer
             .errors()
@@ -281,7 +285,7 @@ impl S3 {
     async fn fetch(&self, key: &str, known: Option<&Etag>) -> Result<Fetched> {
         let sent = self.call(|client| {
             let request = client.get_object().bucket(&self.bucket).key(self.full(key));
-            request.set_if_none_match(known.map(quoted)).send()
+            request.set_if_none_match(known.map(quoted)).customize().send()
         });
         let object = match sent.await {
             Ok(object) => object,
@@ -302,7 +306,7 @@ impl S3 {
 
 /// The region that a bucket says it is in: in the answer to HeadBucket, also in a refusal, or by its own call.
 pub(super) async fn region_of(client: &Client, bucket: &str) -> Option<String> {
-    let head = client.head_bucket().bucket(bucket).send().await;
+    let head = client.head_bucket().bucket(bucket).customize().send().await;
     let told = match head {
         Ok(head) => head.bucket_region().map(str::to_owned),
         Err(e) => Failure::from(e).region,
@@ -310,7 +314,7 @@ pub(super) async fn region_of(client: &Client, bucket: &str) -> Option<String> {
     if told.is_some() {
         return told;
     }
-    let location = client.get_bucket_location().bucket(bucket).send().await.ok()?;
+    let location = client.get_bucket_location().bucket(bucket).customize().send().await.ok()?;
     match location.location_constraint().map(|l| l.as_str()) {
         None | Some("") => Some("us-east-1".into()),
         Some("EU") => Some("eu-west-1".into()),

@@ -7,6 +7,7 @@
 mod bed;
 mod bed_contract;
 mod harness;
+mod resources_compute;
 mod resources_network;
 mod state;
 

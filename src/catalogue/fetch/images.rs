@@ -22,7 +22,7 @@ impl Aws {
             };
             let doing = &doing;
             async move {
-                let answer = call.send().await.map_err(|e| AwsError::of(doing.clone(), &e))?;
+                let answer = call.customize().send().await.map_err(|e| AwsError::of(doing.clone(), &e))?;
                 Ok(Page { items: answer.images.unwrap_or_default(), next: answer.next_token })
             }
         });

@@ -71,7 +71,7 @@ impl Aws {
     }
 
     async fn zones(&self) -> Result<BTreeMap<String, Zone>> {
-        let answer = self.ec2.describe_availability_zones().send().await;
+        let answer = self.ec2.describe_availability_zones().customize().send().await;
         let answer = answer.map_err(|e| AwsError::of("list the availability zones", &e))?;
         let zones = answer.availability_zones.unwrap_or_default().into_iter();
         Ok(zones.filter_map(convert::zone).collect())
@@ -84,7 +84,7 @@ impl Aws {
             let call = self.ec2.describe_instance_types().max_results(100).set_next_token(token);
             let call = call.set_filters(Some(filters.clone()));
             async move {
-                let answer = call.send().await.map_err(|e| AwsError::of(doing, &e))?;
+                let answer = call.customize().send().await.map_err(|e| AwsError::of(doing, &e))?;
                 Ok(Page { items: answer.instance_types.unwrap_or_default(), next: answer.next_token })
             }
         });
@@ -110,7 +110,7 @@ impl Aws {
             let call = self.ec2.describe_instance_type_offerings().location_type(LocationType::AvailabilityZone);
             let call = call.set_filters(filters.clone()).max_results(1000).set_next_token(token);
             async move {
-                let answer = call.send().await.map_err(|e| AwsError::of(doing, &e))?;
+                let answer = call.customize().send().await.map_err(|e| AwsError::of(doing, &e))?;
                 Ok(Page { items: answer.instance_type_offerings.unwrap_or_default(), next: answer.next_token })
             }
         });
@@ -137,7 +137,7 @@ impl Aws {
             let call = call.target_capacity(capacity).single_availability_zone(by_zone);
             let call = call.region_names(&self.region).set_next_token(token);
             async move {
-                let answer = call.send().await.map_err(|e| AwsError::of(doing, &e))?;
+                let answer = call.customize().send().await.map_err(|e| AwsError::of(doing, &e))?;
                 Ok(Page { items: answer.spot_placement_scores.unwrap_or_default(), next: answer.next_token })
             }
         });

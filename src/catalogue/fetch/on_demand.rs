@@ -77,7 +77,7 @@ impl Aws {
             let call = self.pricing.get_products().service_code("AmazonEC2").format_version("aws_v1");
             let call = call.set_filters(Some(filters.clone())).max_results(100).set_next_token(token);
             async move {
-                let answer = call.send().await.map_err(|e| AwsError::of(doing, &e))?;
+                let answer = call.customize().send().await.map_err(|e| AwsError::of(doing, &e))?;
                 Ok(Page { items: answer.price_list.unwrap_or_default(), next: answer.next_token })
             }
         });

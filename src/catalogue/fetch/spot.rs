@@ -31,7 +31,7 @@ impl Aws {
             let call = call.set_product_descriptions(Some(LINUX.map(String::from).to_vec()));
             let call = call.filters(is("availability-zone", [zone.to_owned()])).set_next_token(token);
             async move {
-                let answer = call.send().await.map_err(|e| AwsError::of(doing, &e))?;
+                let answer = call.customize().send().await.map_err(|e| AwsError::of(doing, &e))?;
                 Ok(Page { items: answer.spot_price_history.unwrap_or_default(), next: answer.next_token })
             }
         });

@@ -58,6 +58,7 @@ const TABLE: &[(Class, &[&str])] = &[
             "ResourceInUse*",
             "DeleteConflict",
             "ScalingActivityInProgress",
+            "ResourceContention*",
             "HostedZoneNotEmpty",
             "IncorrectState",
             "IncorrectInstanceState",
@@ -65,6 +66,7 @@ const TABLE: &[(Class, &[&str])] = &[
             "AddressInUse",
         ],
     ),
+    (Class::NotYetVisible, &["*QueueDeletedRecently"]),
     (
         Class::Credentials,
         &[
@@ -296,6 +298,7 @@ mod tests {
             ("ResourceInUse", Class::InUse),
             ("VolumeInUse", Class::InUse),
             ("DeleteConflict", Class::InUse),
+            ("AWS.SimpleQueueService.QueueDeletedRecently", Class::NotYetVisible),
             ("UnauthorizedOperation", Class::Denied),
             ("InternalError", Class::Server),
             ("InvalidParameterValue", Class::Refused),

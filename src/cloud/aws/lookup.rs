@@ -83,7 +83,11 @@ impl AwsCloud {
     /// The internet gateway of somebody else's VPC.
     pub async fn internet_gateway_of(&self, vpc: &str) -> Result<Option<String>> {
         let call = self.ec2.describe_internet_gateways().filters(filter("attachment.vpc-id", [vpc.to_owned()]));
-        let answer = call.send().await.map_err(|e| AwsError::of(format!("find the internet gateway of {vpc}"), &e))?;
+        let answer = call
+            .customize()
+            .send()
+            .await
+            .map_err(|e| AwsError::of(format!("find the internet gateway of {vpc}"), &e))?;
         Ok(answer.internet_gateways().first().and_then(|g| g.internet_gateway_id()).map(str::to_owned))
     }
 
@@ -93,7 +97,8 @@ impl AwsCloud {
             return Ok(BTreeMap::new());
         }
         let call = self.ec2.describe_addresses().filters(filter("public-ip", addresses.iter().cloned()));
-        let answer = call.send().await.map_err(|e| AwsError::of("find the elastic IP addresses of the spec", &e))?;
+        let answer =
+            call.customize().send().await.map_err(|e| AwsError::of("find the elastic IP addresses of the spec", &e))?;
         let found: BTreeMap<String, String> = answer
             .addresses()
             .iter()
@@ -111,12 +116,12 @@ impl AwsCloud {
     /// Checks that a shared VPC and shared subnets exist, and that the subnets are the VPC's.
     pub async fn check_shared(&self, vpc: &str, subnets: &[String]) -> Result<()> {
         let call = self.ec2.describe_vpcs().vpc_ids(vpc);
-        call.send().await.map_err(|e| AwsError::of(format!("find the shared VPC {vpc}"), &e))?;
+        call.customize().send().await.map_err(|e| AwsError::of(format!("find the shared VPC {vpc}"), &e))?;
         if subnets.is_empty() {
             return Ok(());
         }
         let call = self.ec2.describe_subnets().set_subnet_ids(Some(subnets.to_vec()));
-        let answer = call.send().await.map_err(|e| AwsError::of("find the shared subnets", &e))?;
+        let answer = call.customize().send().await.map_err(|e| AwsError::of("find the shared subnets", &e))?;
         match answer.subnets().iter().find(|s| s.vpc_id() != Some(vpc)) {
             None => Ok(()),
             Some(other) => Err(Error::failed(format!(

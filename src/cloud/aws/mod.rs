@@ -102,7 +102,7 @@ impl AwsCloud {
 
     /// Asks STS who is calling: proves the credentials, and gives the account for ARNs.
     pub async fn account(&self) -> Result<Account> {
-        let who = self.sts.get_caller_identity().send().await;
+        let who = self.sts.get_caller_identity().customize().send().await;
         let who = who.map_err(|e| AwsError::of("find out whose AWS credentials these are", &e))?;
         let arn = who.arn().unwrap_or_default();
         let partition = arn.split(':').nth(1).filter(|p| !p.is_empty()).unwrap_or("aws").to_owned();
@@ -151,12 +151,12 @@ impl Call<'_> {
         let ec2 = &self.cloud.ec2;
         if !set.is_empty() {
             let call = ec2.create_tags().resources(id).set_tags(Some(ec2_tags(&set)));
-            call.send().await.map_err(|e| AwsError::of(self.doing("tag"), &e))?;
+            call.customize().send().await.map_err(|e| AwsError::of(self.doing("tag"), &e))?;
         }
         if !remove.is_empty() {
             let keys = remove.into_iter().map(|k| aws_sdk_ec2::types::Tag::builder().key(k).build());
             let call = ec2.delete_tags().resources(id).set_tags(Some(keys.collect()));
-            call.send().await.map_err(|e| AwsError::of(self.doing("untag"), &e))?;
+            call.customize().send().await.map_err(|e| AwsError::of(self.doing("untag"), &e))?;
         }
         Ok(())
     }

@@ -22,6 +22,10 @@ fn waits(attempts: usize) -> impl Iterator<Item = Duration> {
 /// How often a throttled or unanswered create is tried again.
 const CREATE_ATTEMPTS: usize = 8;
 
+/// How often a create is tried again for which AWS does not see something yet that was just made: about a minute and a
+/// half, since roles and profiles take that long to reach every service.
+const VISIBLE_ATTEMPTS: usize = 24;
+
 /// How often a lost create is looked for before it counts as not having happened: about 3 s, since EC2's answers to
 /// describe calls trail its writes.
 const LOOKUPS: usize = 5;
@@ -36,6 +40,7 @@ where
     FF: Future<Output = Result<Option<T>>>,
 {
     let mut pauses = waits(CREATE_ATTEMPTS);
+    let mut until_visible = waits(VISIBLE_ATTEMPTS);
     loop {
         let error = match create().await {
             Ok(made) => return Ok(made),
@@ -54,7 +59,8 @@ where
             Class::Throttled | Class::NotYetVisible | Class::NotFound => {}
             _ => return Err(error.into()),
         }
-        match pauses.next() {
+        let pause = if error.class == Class::NotYetVisible { until_visible.next() } else { pauses.next() };
+        match pause {
             Some(pause) => tokio::time::sleep(pause).await,
             None => return Err(error.into()),
         }

@@ -105,7 +105,7 @@ async fn find(cloud: &AwsCloud, scope: &Scope) -> Result<Vec<Found<AutoScalingGr
 /// The group of that name, whoever's it is.
 async fn named(call: &Call<'_>) -> Result<Option<AwsGroup>> {
     let answer = call.cloud.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(&call.addr.name);
-    let answer = answer.send().await.map_err(|e| AwsError::of(call.doing("read"), &e))?;
+    let answer = answer.customize().send().await.map_err(|e| AwsError::of(call.doing("read"), &e))?;
     Ok(answer.auto_scaling_groups.unwrap_or_default().pop())
 }
 
@@ -189,7 +189,7 @@ impl AutoScalingGroup {
             Launch::Template(template) => update.launch_template(template),
             Launch::Policy(policy) => update.mixed_instances_policy(*policy),
         };
-        update.send().await.map_err(|e| AwsError::of(call.doing("change"), &e))?;
+        update.customize().send().await.map_err(|e| AwsError::of(call.doing("change"), &e))?;
         Ok(())
     }
 
@@ -208,12 +208,12 @@ impl AutoScalingGroup {
         let (autoscaling, name) = (&call.cloud.autoscaling, &call.addr.name);
         if let Some(more) = missing(&self.suspended_processes, &live.suspended_processes) {
             let suspend = autoscaling.suspend_processes().auto_scaling_group_name(name);
-            let suspend = suspend.set_scaling_processes(Some(more)).send().await;
+            let suspend = suspend.set_scaling_processes(Some(more)).customize().send().await;
             suspend.map_err(|e| AwsError::of(call.doing("suspend processes of"), &e))?;
         }
         if let Some(fewer) = missing(&live.suspended_processes, &self.suspended_processes) {
             let resume = autoscaling.resume_processes().auto_scaling_group_name(name);
-            let resume = resume.set_scaling_processes(Some(fewer)).send().await;
+            let resume = resume.set_scaling_processes(Some(fewer)).customize().send().await;
             resume.map_err(|e| AwsError::of(call.doing("resume processes of"), &e))?;
         }
         Ok(())
@@ -223,12 +223,12 @@ impl AutoScalingGroup {
         let (autoscaling, name) = (&call.cloud.autoscaling, &call.addr.name);
         if let Some(more) = missing(&self.enabled_metrics, &live.enabled_metrics) {
             let enable = autoscaling.enable_metrics_collection().auto_scaling_group_name(name).granularity("1Minute");
-            let enable = enable.set_metrics(Some(more)).send().await;
+            let enable = enable.set_metrics(Some(more)).customize().send().await;
             enable.map_err(|e| AwsError::of(call.doing("collect metrics of"), &e))?;
         }
         if let Some(fewer) = missing(&live.enabled_metrics, &self.enabled_metrics) {
             let disable = autoscaling.disable_metrics_collection().auto_scaling_group_name(name);
-            let disable = disable.set_metrics(Some(fewer)).send().await;
+            let disable = disable.set_metrics(Some(fewer)).customize().send().await;
             disable.map_err(|e| AwsError::of(call.doing("stop metrics of"), &e))?;
         }
         Ok(())
@@ -238,12 +238,12 @@ impl AutoScalingGroup {
         let (autoscaling, name) = (&call.cloud.autoscaling, &call.addr.name);
         if let Some(more) = missing(&self.target_groups, &live.target_groups) {
             let attach = autoscaling.attach_load_balancer_target_groups().auto_scaling_group_name(name);
-            let attach = attach.set_target_group_arns(Some(call.all(&more)?)).send().await;
+            let attach = attach.set_target_group_arns(Some(call.all(&more)?)).customize().send().await;
             attach.map_err(|e| AwsError::of(call.doing("attach target groups to"), &e))?;
         }
         if let Some(fewer) = missing(&live.target_groups, &self.target_groups) {
             let detach = autoscaling.detach_load_balancer_target_groups().auto_scaling_group_name(name);
-            let detach = detach.set_target_group_arns(Some(call.all(&fewer)?)).send().await;
+            let detach = detach.set_target_group_arns(Some(call.all(&fewer)?)).customize().send().await;
             detach.map_err(|e| AwsError::of(call.doing("detach target groups from"), &e))?;
         }
         Ok(())
@@ -255,12 +255,12 @@ impl AutoScalingGroup {
         if !set.is_empty() {
             let tags = set.iter().map(|(k, v)| tag(name, k, Some(v))).collect();
             let write = autoscaling.create_or_update_tags().set_tags(Some(tags));
-            write.send().await.map_err(|e| AwsError::of(call.doing("tag"), &e))?;
+            write.customize().send().await.map_err(|e| AwsError::of(call.doing("tag"), &e))?;
         }
         if !remove.is_empty() {
             let tags = remove.iter().map(|k| tag(name, k, None)).collect();
             let delete = autoscaling.delete_tags().set_tags(Some(tags));
-            delete.send().await.map_err(|e| AwsError::of(call.doing("untag"), &e))?;
+            delete.customize().send().await.map_err(|e| AwsError::of(call.doing("untag"), &e))?;
         }
         Ok(())
     }
@@ -334,7 +334,7 @@ impl Aws for AutoScalingGroup {
         let autoscaling = &call.cloud.autoscaling;
         once::deleted(40, || async {
             let delete = autoscaling.delete_auto_scaling_group().auto_scaling_group_name(&call.addr.name);
-            delete.force_delete(true).send().await.map_err(|e| AwsError::of(call.doing("delete"), &e))
+            delete.force_delete(true).customize().send().await.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await?;
         once::until(&format!("the end of the instances of {}", call.addr), ENDING, || async {

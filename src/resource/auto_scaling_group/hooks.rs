@@ -112,12 +112,12 @@ async fn write_tag(call: &Call<'_>, hooks: &Hooks) -> Result<()> {
     match tag(&call.addr.name, hooks)? {
         Some(tag) => {
             let write = autoscaling.create_or_update_tags().tags(tag);
-            write.send().await.map_err(|e| AwsError::of(call.doing("tag"), &e))?;
+            write.customize().send().await.map_err(|e| AwsError::of(call.doing("tag"), &e))?;
         }
         None => {
             let tag = Tag::builder().resource_id(&call.addr.name).resource_type("auto-scaling-group").key(TAG).build();
             let delete = autoscaling.delete_tags().tags(tag);
-            delete.send().await.map_err(|e| AwsError::of(call.doing("untag"), &e))?;
+            delete.customize().send().await.map_err(|e| AwsError::of(call.doing("untag"), &e))?;
         }
     }
     Ok(())
@@ -149,14 +149,14 @@ async fn put(call: &Call<'_>, name: &str, hook: &LifecycleHook) -> Result<()> {
         .lifecycle_transition(&hook.transition)
         .heartbeat_timeout(hook.heartbeat_timeout.cast_signed())
         .default_result(&hook.default_result);
-    put.send().await.map_err(|e| AwsError::of(call.doing(&format!("put hook {name} on")), &e))?;
+    put.customize().send().await.map_err(|e| AwsError::of(call.doing(&format!("put hook {name} on")), &e))?;
     Ok(())
 }
 
 /// Deletes a hook; one that is gone is fine. Instances that wait at it go on.
 pub(super) async fn delete(call: &Call<'_>, name: &str) -> Result<()> {
     let delete = call.cloud.autoscaling.delete_lifecycle_hook();
-    let delete = delete.auto_scaling_group_name(&call.addr.name).lifecycle_hook_name(name).send().await;
+    let delete = delete.auto_scaling_group_name(&call.addr.name).lifecycle_hook_name(name).customize().send().await;
     existing(delete.map_err(|e| AwsError::of(call.doing(&format!("delete hook {name} of")), &e))).map(drop)
 }
 
@@ -166,7 +166,7 @@ pub async fn verify_hooks(
     groups: &[String],
 ) -> Result<BTreeMap<String, BTreeMap<String, LifecycleHook>>> {
     let asked = futures::stream::iter(groups).map(|group| async move {
-        let answer = cloud.autoscaling.describe_lifecycle_hooks().auto_scaling_group_name(group).send().await;
+        let answer = cloud.autoscaling.describe_lifecycle_hooks().auto_scaling_group_name(group).customize().send().await;
         let answer = answer.map_err(|e| AwsError::of(format!("read the lifecycle hooks of {group}"), &e))?;
         let hooks = answer.lifecycle_hooks().iter().map(|hook| {
             let read = LifecycleHook {

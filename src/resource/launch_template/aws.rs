@@ -126,7 +126,7 @@ async fn prune(call: &Call<'_>, id: &str, versions: &[i64], default: i64) -> Res
     }
     let numbers = old.iter().rev().take(PAGE.unsigned_abs() as usize).map(i64::to_string).collect();
     let delete = call.cloud.ec2.delete_launch_template_versions().launch_template_id(id).set_versions(Some(numbers));
-    delete.send().await.map_err(|e| AwsError::of(call.doing("delete old versions of"), &e))?;
+    delete.customize().send().await.map_err(|e| AwsError::of(call.doing("delete old versions of"), &e))?;
     Ok(())
 }
 
@@ -145,7 +145,7 @@ impl LaunchTemplate {
             }
         };
         let modify = call.cloud.ec2.modify_launch_template().launch_template_id(&live.id);
-        let modify = modify.default_version(default.to_string()).send().await;
+        let modify = modify.default_version(default.to_string()).customize().send().await;
         modify.map_err(|e| AwsError::of(call.doing("set the default version of"), &e))?;
         let numbers: Vec<i64> = known.iter().filter_map(LaunchTemplateVersion::version_number).collect();
         prune(call, &live.id, &numbers, default).await?;
@@ -154,7 +154,7 @@ impl LaunchTemplate {
 
     async fn add_version(&self, call: &Call<'_>, id: &str) -> Result<LaunchTemplateVersion> {
         let create = call.cloud.ec2.create_launch_template_version().launch_template_id(id).client_token(call.token);
-        let create = create.launch_template_data(wire::request(&self.data, call)?).send().await;
+        let create = create.launch_template_data(wire::request(&self.data, call)?).customize().send().await;
         let made = create.map_err(|e| AwsError::of(call.doing("make a new version of"), &e))?;
         made.launch_template_version.ok_or_else(|| Error::failed(format!("AWS answered no new version of {}", call.addr)))
     }
@@ -220,7 +220,7 @@ impl Aws for LaunchTemplate {
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
         once::deleted(20, || async {
-            let delete = call.cloud.ec2.delete_launch_template().launch_template_id(&live.id).send().await;
+            let delete = call.cloud.ec2.delete_launch_template().launch_template_id(&live.id).customize().send().await;
             delete.map_err(|e| AwsError::of(call.doing("delete"), &e))
         })
         .await

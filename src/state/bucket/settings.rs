@@ -41,7 +41,7 @@ struct Bucket<'a> {
 impl Bucket<'_> {
     async fn ownership(&self) -> Result<Option<String>> {
         let doing = "set the object ownership";
-        let get = || self.client.get_bucket_ownership_controls().bucket(self.name).send();
+        let get = || self.client.get_bucket_ownership_controls().bucket(self.name).customize().send();
         let found = self.read(doing, get, "OwnershipControlsNotFoundError").await?;
         let rules = found.as_ref().and_then(|f| f.ownership_controls()).map(|o| o.rules()).unwrap_or_default();
         if rules.iter().any(|r| *r.object_ownership() == ObjectOwnership::BucketOwnerEnforced) {
@@ -51,7 +51,7 @@ impl Bucket<'_> {
         let wanted = OwnershipControls::builder().rules(rule.map_err(built)?).build().map_err(built)?;
         let put = || {
             let request = self.client.put_bucket_ownership_controls().bucket(self.name);
-            request.ownership_controls(wanted.clone()).send()
+            request.ownership_controls(wanted.clone()).customize().send()
         };
         self.write(doing, put).await?;
         Ok(Some("object ownership: enforced for the bucket's owner".into()))
@@ -59,7 +59,7 @@ impl Bucket<'_> {
 
     async fn public_access(&self) -> Result<Option<String>> {
         let doing = "block public access";
-        let get = || self.client.get_public_access_block().bucket(self.name).send();
+        let get = || self.client.get_public_access_block().bucket(self.name).customize().send();
         let found = self.read(doing, get, "NoSuchPublicAccessBlockConfiguration").await?;
         let wanted = PublicAccessBlockConfiguration::builder()
             .block_public_acls(true)
@@ -72,7 +72,7 @@ impl Bucket<'_> {
         }
         let put = || {
             let request = self.client.put_public_access_block().bucket(self.name);
-            request.public_access_block_configuration(wanted.clone()).send()
+            request.public_access_block_configuration(wanted.clone()).customize().send()
         };
         self.write(doing, put).await?;
         Ok(Some("public access: blocked".into()))
@@ -80,7 +80,7 @@ impl Bucket<'_> {
 
     async fn versioning(&self) -> Result<Option<String>> {
         let doing = "enable versioning";
-        let get = || self.client.get_bucket_versioning().bucket(self.name).send();
+        let get = || self.client.get_bucket_versioning().bucket(self.name).customize().send();
         let found = self.read(doing, get, "").await?;
         if found.and_then(|f| f.status) == Some(BucketVersioningStatus::Enabled) {
             return Ok(None);
@@ -88,7 +88,7 @@ impl Bucket<'_> {
         let wanted = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
         let put = || {
             let request = self.client.put_bucket_versioning().bucket(self.name);
-            request.versioning_configuration(wanted.clone()).send()
+            request.versioning_configuration(wanted.clone()).customize().send()
         };
         self.write(doing, put).await?;
         Ok(Some("versioning: enabled".into()))
@@ -97,7 +97,7 @@ impl Bucket<'_> {
     /// Without a wish for a key any encryption will do, so that a key chosen earlier is not undone.
     async fn encryption(&self, kms_key: Option<&str>) -> Result<Option<String>> {
         let doing = "set the encryption";
-        let get = || self.client.get_bucket_encryption().bucket(self.name).send();
+        let get = || self.client.get_bucket_encryption().bucket(self.name).customize().send();
         let found = self.read(doing, get, "ServerSideEncryptionConfigurationNotFoundError").await?;
         let rules = found.as_ref().and_then(|f| f.server_side_encryption_configuration()).map(|c| c.rules());
         let current = rules.unwrap_or_default().iter().find_map(|r| r.apply_server_side_encryption_by_default());
@@ -123,7 +123,7 @@ impl Bucket<'_> {
         let wanted = ServerSideEncryptionConfiguration::builder().rules(rule).build().map_err(built)?;
         let put = || {
             let request = self.client.put_bucket_encryption().bucket(self.name);
-            request.server_side_encryption_configuration(wanted.clone()).send()
+            request.server_side_encryption_configuration(wanted.clone()).customize().send()
         };
         self.write(doing, put).await?;
         Ok(Some(match kms_key {
@@ -134,10 +134,10 @@ impl Bucket<'_> {
 
     async fn policy(&self) -> Result<Option<String>> {
         let doing = "set the policy";
-        let get = || self.client.get_bucket_policy().bucket(self.name).send();
+        let get = || self.client.get_bucket_policy().bucket(self.name).customize().send();
         let found = self.read(doing, get, "NoSuchBucketPolicy").await?.and_then(|f| f.policy);
         let Some(wanted) = with_tls_only(found.as_deref(), &tls_only(self.name, self.region))? else { return Ok(None) };
-        let put = || self.client.put_bucket_policy().bucket(self.name).policy(wanted.clone()).send();
+        let put = || self.client.put_bucket_policy().bucket(self.name).policy(wanted.clone()).customize().send();
         self.write(doing, put).await?;
         Ok(Some("policy: requests without TLS are denied".into()))
     }
