@@ -12,7 +12,7 @@ use crate::spec::{Object, print};
 
 /// Files with specs.
 #[derive(ClapArgs, Debug, Default)]
-pub(super) struct Args {
+pub(super) struct FileArgs {
     /// Create the specs of files, directories, or - for standard input
     #[arg(short, long, value_name = "FILE")]
     filename: Vec<PathBuf>,
@@ -22,7 +22,7 @@ pub(super) struct Args {
     message: Option<String>,
 }
 
-impl Args {
+impl FileArgs {
     pub(super) fn is_given(&self) -> bool {
         !self.filename.is_empty()
     }

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 )]
 pub(super) struct Args {
     #[command(flatten)]
-    file: file::Args,
+    file: file::FileArgs,
 
     #[command(subcommand)]
     what: Option<What>,

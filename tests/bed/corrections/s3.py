@@ -1,10 +1,11 @@
-"""Bucket policies."""
+"""Bucket policies, and the names of answers."""
 
 import json
 
 from corrections import override
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
+from moto.s3.responses import S3Response
 
 
 @override(FakeBucket)
@@ -30,3 +31,20 @@ def get_permission(original, self, action, resource):
 def _for_plain_http(statement: dict) -> bool:
     secure = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
     return str(secure).lower() == "false"
+
+
+# The root element of an answer, where the S3 API reference names another one than moto writes.
+_ROOTS = {"GetBucketVersioning": "VersioningConfiguration", "GetBucketLocation": "LocationConstraint"}
+
+
+@override(S3Response)
+def serialized(original, self, result):
+    """S3 API reference, "GetBucketVersioning", response syntax: the root element is VersioningConfiguration. moto names
+    roots after the action (`GetBucketVersioningResponse`), which strict clients refuse."""
+    answer = original(self, result)
+    action = self.data.get("Action")
+    if action not in _ROOTS:
+        return answer
+    status, headers, body = answer
+    body = body.decode() if isinstance(body, bytes) else body
+    return status, headers, body.replace(f"{action}Response", _ROOTS[action])
