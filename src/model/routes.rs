@@ -100,9 +100,12 @@ fn additional(route: &Route) -> Result<Target> {
         .ok_or_else(|| Error::invalid(format!("the route to {} has the unknown target {}", route.cidr, route.target)))
 }
 
+/// A sort of target, made of a reference.
+type Make = fn(Ref) -> Target;
+
 /// What an id stands for.
 fn by_prefix(id: &str) -> Option<Target> {
-    let kinds: [(&str, fn(Ref) -> Target); 6] = [
+    let kinds: [(&str, Make); 6] = [
         ("eigw-", Target::EgressOnlyInternetGateway),
         ("igw-", Target::InternetGateway),
         ("i-", Target::Instance),

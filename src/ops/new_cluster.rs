@@ -105,7 +105,7 @@ impl NewCluster {
         let control_plane: Vec<(String, String)> = self.control_plane_groups(&zones);
         let mut cluster = Cluster::named(&self.name);
         let spec = &mut cluster.spec;
-        spec.kubernetes_version = self.kubernetes_version.clone();
+        spec.kubernetes_version = self.kubernetes_version;
         spec.deletion_protection = self.protect.then_some(true);
         spec.network_cidr = self.network_cidrs.first().copied();
         spec.additional_network_cidrs = self.network_cidrs.iter().skip(1).copied().collect();
@@ -171,7 +171,7 @@ impl NewCluster {
         } else {
             self.control_plane_zones.clone()
         };
-        if count % 2 == 0 {
+        if count.is_multiple_of(2) {
             return Err(Error::usage(format!(
                 "{count} control planes can't agree on a majority better than {}",
                 count.saturating_sub(1)

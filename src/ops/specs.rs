@@ -106,7 +106,7 @@ pub fn check(texts: &Texts) -> Result<Typed> {
     if problems.has_errors() {
         return Err(problems.into());
     }
-    let warnings = problems.warnings().map(ToString::to_string).collect();
+    let warnings = problems.warnings().map(|w| w.to_string().replacen("warning: ", "", 1)).collect();
     Ok(Typed { cluster, groups, warnings })
 }
 

@@ -28,11 +28,19 @@ pub async fn update(
     let store = ClusterStore::new(Arc::clone(&site.store), &cluster)?;
     let guard = store.lock(&site.context, "update cluster", EXPIRY).await?;
     let stop = &either(stop, guard.lost());
-    let result = locked(site, &store, prepared, expected, reporter, stop).await;
+    let watch = Watch { reporter, stop };
+    let result = locked(site, &store, prepared, expected, watch).await;
     let released = guard.release().await;
     let done = result?;
     released?;
     Ok(done)
+}
+
+/// Who is told of an apply, and who may stop it.
+#[derive(Clone, Copy)]
+struct Watch<'a> {
+    reporter: &'a dyn Reporter,
+    stop: &'a CancellationToken,
 }
 
 async fn locked(
@@ -40,8 +48,7 @@ async fn locked(
     store: &ClusterStore,
     prepared: Prepared,
     expected: Option<&SavedPlan>,
-    reporter: &dyn Reporter,
-    stop: &CancellationToken,
+    watch: Watch<'_>,
 ) -> Result<(Prepared, Outcome)> {
     let specs = specs::read(&site.store, prepared.cluster.name()).await?;
     let moved = specs.revision != prepared.revision || store.applied().await? != prepared.applied;
@@ -51,7 +58,7 @@ async fn locked(
     }
     let mut applied = record(site, &prepared, Recorded::Running);
     store.set_applied(&applied).await?;
-    let outcome = apply::run(&prepared.plan, &prepared.live, &site.cloud, reporter, stop).await?;
+    let outcome = apply::run(&prepared.plan, &prepared.live, &site.cloud, watch.reporter, watch.stop).await?;
     applied.outcome = recorded(&outcome);
     applied.when = site.context.now();
     if outcome.is_complete() {

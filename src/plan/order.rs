@@ -68,10 +68,8 @@ pub fn steps(plan: &Plan) -> Result<Steps> {
         }
         // What it referred to goes after it has gone, or has let go.
         for target in &live {
-            if let Some(theirs) = deletes.get(target) {
-                if let Some(released) = delete.or(make) {
-                    graph.after(*theirs, released);
-                }
+            if let (Some(theirs), Some(released)) = (deletes.get(target), delete.or(make)) {
+                graph.after(*theirs, released);
             }
         }
         match (change.action, make, delete) {

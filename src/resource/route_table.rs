@@ -84,9 +84,12 @@ impl Target {
     }
 }
 
+/// Makes a target of a reference.
+type Make = fn(Ref) -> Target;
+
 fn target(route: &Route) -> Target {
     // A route to an instance names the instance's interface as well.
-    let kinds: [(Option<&str>, fn(Ref) -> Target); 10] = [
+    let kinds: [(Option<&str>, Make); 10] = [
         (route.nat_gateway_id(), Target::NatGateway),
         (route.egress_only_internet_gateway_id(), Target::EgressOnlyInternetGateway),
         (route.transit_gateway_id(), Target::TransitGateway),

@@ -31,7 +31,7 @@ impl<'a> Scope<'a> {
 
     /// Some zones, by name or id; the region's own name means all of its zones. An empty list is the whole region.
     pub fn zones(catalogue: &'a Catalogue, named: &[String], offered: Offered) -> Result<Self> {
-        if named.is_empty() || named.iter().any(|name| *name == catalogue.region) {
+        if named.is_empty() || named.contains(&catalogue.region) {
             return Ok(Scope::region(catalogue));
         }
         let mut zones = Vec::new();

@@ -122,7 +122,7 @@ impl ClusterSpec {
 
     /// Whether the API is behind a load balancer (else DNS points at the machines).
     pub fn api_uses_load_balancer(&self) -> bool {
-        self.api_load_balancer().is_some() || !self.api.as_ref().is_some_and(|a| a.dns.is_some())
+        self.api_load_balancer().is_some() || self.api.as_ref().is_none_or(|a| a.dns.is_none())
     }
 
     /// Whether the API's load balancer has public addresses.
@@ -185,8 +185,8 @@ impl ClusterSpec {
             (_, SubnetType::Public) => !has_private,
             (_, SubnetType::Utility) => false,
         };
-        let named = |subnet: &Subnet| group.subnets.iter().any(|name| *name == subnet.name);
-        let in_zone = |subnet: &Subnet| group.zones.is_empty() || group.zones.iter().any(|zone| *zone == subnet.zone);
+        let named = |subnet: &Subnet| group.subnets.contains(&subnet.name);
+        let in_zone = |subnet: &Subnet| group.zones.is_empty() || group.zones.contains(&subnet.zone);
         let wanted = |subnet: &&Subnet| match group.subnets.is_empty() {
             true => fits(subnet) && in_zone(subnet),
             false => named(subnet) && in_zone(subnet),

@@ -101,6 +101,7 @@ mod tests {
                 outcome,
                 account: "123456789012".into(),
                 region: "eu-west-1".into(),
+                scope: serde_json::json!({ "cluster": "c" }),
             };
             cluster.set_applied(&applied).await.unwrap();
             assert_eq!(cluster.applied().await.unwrap(), Some(applied));

@@ -393,7 +393,7 @@ impl Args {
             ssh_public_key: key,
             bastion: self.bastion,
             cloud_labels: labels(&self.cloud_labels)?,
-            kubernetes_version: self.kubernetes_version.clone(),
+            kubernetes_version: self.kubernetes_version,
             etcd_clusters: self.etcd_clusters.clone(),
             etcd_volume_type: volume(&self.etcd_storage_type)?,
             etcd_encrypted: self.encrypt_etcd_storage,

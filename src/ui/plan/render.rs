@@ -109,10 +109,8 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
             }
             lines.push("  ".to_owned());
             length = 2;
-        } else if n > 0 {
-            if let Some(open) = lines.last_mut() {
-                open.push_str(", ");
-            }
+        } else if let Some(open) = lines.last_mut().filter(|_| n > 0) {
+            open.push_str(", ");
         }
         if let Some(open) = lines.last_mut() {
             open.push_str(part);
