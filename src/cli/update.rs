@@ -74,7 +74,7 @@ struct ClusterArgs {
     #[arg(long)]
     full: bool,
 
-    /// Accepted for kOps' sake: credentials are exported with `kspot export kubeconfig`
+    /// Accepted for kOps' sake; has no effect yet
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "18h")]
     admin: Option<String>,
 }
@@ -92,6 +92,9 @@ impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
         let What::Cluster(args) = self.what;
         let cluster = session.cluster(args.cluster.as_deref())?;
+        if args.admin.is_some() {
+            session.ui.warn("--admin has no effect: this release does not export credentials for the cluster");
+        }
         let preview = Preview {
             cluster,
             yes: args.yes,

@@ -129,6 +129,7 @@ fn facts(cluster: &Cluster, groups: &[InstanceGroup]) -> Facts {
         ssh_public_key: Some("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAItest me@example.com".into()),
         internet_gateway: Some("igw-0123456789abcdef0".into()),
         elastic_ips: BTreeMap::from([("192.0.2.7".to_owned(), "eipalloc-0aaaaaaaaaaaaaaaa".to_owned())]),
-        hosted_zone: None,
+        // The zone that a `dnsZone` names was looked up; without one there is none, and a private one is made.
+        hosted_zone: cluster.spec.dns_zone.as_ref().map(|_| "Z0123456789ABCDEFGHIJ".to_owned()),
     }
 }

@@ -313,8 +313,8 @@ mod tests {
     /// With a store, S3 is limited to its bucket and prefix.
     #[test]
     fn the_bucket_is_named() {
-        let store: Location = "s3://b/team".parse().unwrap();
+        let store: Location = "s3://bucket/team".parse().unwrap();
         let text = policy(Use::Write, Some(&store)).to_string();
-        assert!(text.contains("arn:aws:s3:::b/team/*") && !text.contains("s3:::*"));
+        assert!(text.contains("arn:aws:s3:::bucket/team/*") && !text.contains("s3:::*"));
     }
 }
