@@ -1,7 +1,8 @@
 //! A store in an S3 bucket, or in a part of one.
 //!
 //! An answer can get lost after S3 has done what was asked; the repeated request then meets its own work and is
-//! refused. So a refused or unanswered conditional write reads the object back, and counts as done if it is ours.
+//! refused. So conditional writes are repeated here, not by the SDK; one that is refused after an attempt without an answer
+//! reads the object back, and counts as done if the object is what it wrote.
 
 use std::future::Future;
 use std::sync::{PoisonError, RwLock};
@@ -9,12 +10,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, Object, ObjectIdentifier};
-use backon::{ExponentialBuilder, Retryable};
+use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
 
 use super::store::{Blob, Entry, Etag, Fetched, Level, Precondition, PutError, Store};
 use crate::context::Context;
@@ -22,6 +24,10 @@ use crate::error::{Error, Result};
 use failure::Failure;
 
 pub(super) mod failure;
+
+fn retry(config: RetryConfig) -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::config::Config::builder().retry_config(config)
+}
 
 /// How often a write is repeated that S3 left undecided because of another write of the same key.
 const UNDECIDED_TIMES: usize = 8;
@@ -113,9 +119,20 @@ impl S3 {
                 Precondition::Absent => request.if_none_match("*"),
                 Precondition::Match(etag) => request.if_match(quoted(etag)),
             };
-            request.body(ByteStream::from(bytes.to_vec())).customize().send()
+            let request = request.body(ByteStream::from(bytes.to_vec())).customize();
+            // A conditional write is repeated by `put`, which must know that it was.
+            let retries = if *when == Precondition::None { client.config().retry_config().cloned() } else { None };
+            request.config_override(retry(retries.unwrap_or_else(RetryConfig::disabled))).send()
         });
         Ok(etag(sent.await?.e_tag()))
+    }
+
+    /// A precondition failed after an attempt without an answer: that attempt was done if the object is what it wrote.
+    async fn put_before(&self, key: &str, bytes: &[u8]) -> Result<Etag, PutError> {
+        match self.get(key).await? {
+            Some(found) if found.bytes == bytes => Ok(found.etag),
+            _ => Err(PutError::Conflict),
+        }
     }
 
     async fn delete_once(&self, key: &str, when: &Precondition) -> Result<(), Failure> {
@@ -221,20 +238,29 @@ impl Store for S3 {
     }
 
     async fn put(&self, key: &str, bytes: &[u8], when: Precondition) -> Result<Etag, PutError> {
-        let attempt = || self.put_once(key, bytes, &when);
-        let failure = match attempt.retry(self.undecided()).when(Failure::is_undecided).await {
-            Ok(etag) => return Ok(etag),
-            Err(failure) => failure,
-        };
-        let refused = when != Precondition::None && failure.is_lost_precondition();
-        if refused || failure.may_have_happened() {
-            // If the object can't be read either, the first failure is the one to show.
-            match self.get(key).await {
-                Ok(Some(found)) if found.bytes == bytes => return Ok(found.etag),
-                Err(e) if refused => return Err(PutError::Failed(e)),
-                _ if refused => return Err(PutError::Conflict),
-                _ => {}
+        // Whether an earlier attempt may have been the one that the precondition now meets.
+        let mut unanswered = false;
+        let mut pauses = self.undecided().build();
+        let failure = loop {
+            let failure = match self.put_once(key, bytes, &when).await {
+                Ok(etag) => return Ok(etag),
+                Err(failure) => failure,
+            };
+            if when != Precondition::None && failure.is_lost_precondition() {
+                return if unanswered { self.put_before(key, bytes).await } else { Err(PutError::Conflict) };
             }
+            unanswered |= failure.may_have_happened();
+            let again = failure.is_undecided() || (when != Precondition::None && failure.may_have_happened());
+            match pauses.next() {
+                Some(pause) if again => tokio::time::sleep(pause).await,
+                _ => break failure,
+            }
+        };
+        if failure.may_have_happened()
+            && let Ok(Some(found)) = self.get(key).await
+            && found.bytes == bytes
+        {
+            return Ok(found.etag);
         }
         Err(self.error(&format!("write {key}"), failure).into())
     }

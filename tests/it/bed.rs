@@ -71,13 +71,15 @@ impl Bed {
     /// A fresh account on an emulator of its own, for a test that measures or delays.
     pub(crate) fn alone(arguments: &[&str]) -> Bed {
         let emulator = Server::python("emulator.py", arguments);
-        Bed::at(&emulator.url().to_owned(), vec![emulator])
+        let url = emulator.url().to_owned();
+        Bed::at(&url, vec![emulator])
     }
 
     /// A fresh account behind a proxy that injects faults (`tests/bed/faultproxy.py`): see [`Bed::faults`].
     pub(crate) fn with_faults() -> Bed {
         let proxy = Server::python("faultproxy.py", &["--upstream", shared_emulator().url()]);
-        Bed::at(&proxy.url().to_owned(), vec![proxy])
+        let url = proxy.url().to_owned();
+        Bed::at(&url, vec![proxy])
     }
 
     /// A fresh account behind a proxy that cuts every list into pages (`tests/bed/paging.py`) with the given options,
@@ -85,13 +87,15 @@ impl Bed {
     pub(crate) fn with_pages(options: &[&str]) -> Bed {
         let arguments = [&["--upstream", shared_emulator().url()], options].concat();
         let proxy = Server::python("paging.py", &arguments);
-        Bed::at(&proxy.url().to_owned(), vec![proxy])
+        let url = proxy.url().to_owned();
+        Bed::at(&url, vec![proxy])
     }
 
     /// A server with atomic conditional writes on S3 (ministack), for races between writers: moto can let two win.
     pub(crate) fn with_atomic_s3() -> Bed {
         let server = Server::python("atomic_s3.py", &[]);
-        Bed::at(&server.url().to_owned(), vec![server])
+        let url = server.url().to_owned();
+        Bed::at(&url, vec![server])
     }
 
     fn at(endpoint: &str, servers: Vec<Server>) -> Bed {

@@ -3,6 +3,8 @@
 //! Tests that need AWS stand on the emulator bed (`tests/bed/`): moto with AWS's documented behaviour put back, on
 //! loopback. Each test has an AWS account of its own there, so tests run at the same time and see nothing of each other.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 #[allow(dead_code, reason = "a helper for all test files; not every build uses every part")]
 mod bed;
 mod bed_contract;

@@ -178,7 +178,7 @@ async fn route_tables() {
     endpoint.service_name(format!("com.amazonaws.{REGION}.s3")).send().await.unwrap();
     let plan = stage.apply(&wanted).await;
     let paths: Vec<&str> = plan.changes[0].fields.iter().map(|f| f.path.as_str()).collect();
-    assert_eq!(paths, ["routes.192.0.2.0/24"], "the endpoint's route is not ours to remove");
+    assert_eq!(paths, ["routes.192.0.2.0/24.internetGateway"], "the endpoint's route is not ours to remove");
 }
 
 /// A NAT gateway comes and goes with its address; a route through a replaced one leads to the new one.

@@ -87,3 +87,15 @@ def delete_load_balancer(original, self, arn):
         message = f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled"
         raise ELBClientError("OperationNotPermitted", message)
     return original(self, arn)
+
+
+@override(ELBv2Backend)
+def set_subnets(original, self, arn, subnets, subnet_mappings):
+    """API_SetSubnets: a network load balancer takes one or more zones, only application load balancers need two; moto
+    wants two of both."""
+    balancer = self.load_balancers.get(arn)
+    ids = [*subnets, *(mapping["SubnetId"] for mapping in subnet_mappings)]
+    if balancer is None or balancer.type != "network" or len(ids) != 1:
+        return original(self, arn, subnets, subnet_mappings)
+    balancer.subnets = [self.ec2_backend.get_subnet(ids[0])]
+    return [models.AvailabilityZone(subnet) for subnet in balancer.subnets]

@@ -121,7 +121,10 @@ def _in_pages(original, self, field):
 
 @override(LaunchTemplates)
 def describe_launch_templates(original, self):
-    """Pages of 200 with NextToken, and an unknown id is an error; moto cuts silently at 15 and leaves unknown ids out."""
+    """Pages of 200 with NextToken, and an unknown id is an error; moto cuts silently at 15 and leaves unknown ids out.
+    API_CreateTags: tags that are written later show as well; moto shows those of the create call for ever."""
+    for template in self.ec2_backend.launch_templates.values():
+        template.tags = template.get_tags()
     for template_id in self._get_param("LaunchTemplateIds", []):
         self.ec2_backend.get_launch_template(template_id)
     return _in_pages(original, self, "LaunchTemplates")

@@ -3,6 +3,7 @@
 from corrections import override
 from corrections.filters import by_tag
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.dhcp_options import DHCPOptionsSetBackend
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.subnets import Subnet, SubnetBackend
 from moto.ec2.models.vpcs import VPCBackend
@@ -103,3 +104,13 @@ def _ipv6_associations(self) -> list[dict]:
 
 
 Subnet.ipv6_cidr_block_association_set = property(_ipv6_associations)
+
+
+@override(DHCPOptionsSetBackend)
+def associate_dhcp_options(original, self, dhcp_options, vpc):
+    """API_AssociateDhcpOptions: the set that the VPC had before is free again, and can be deleted; moto counts it as used
+    for ever."""
+    before = vpc.dhcp_options
+    if before is not None and before is not dhcp_options and before.vpc is vpc:
+        before.vpc = None
+    return original(self, dhcp_options, vpc)
