@@ -1,7 +1,7 @@
 //! The command line: one file per command, holding its arguments (whose doc comments are the help) and one `run`.
 //!
 //! A command reads its arguments, calls one operation of [`crate::ops`], and shows what it gave through
-//! [`crate::ui`]. It knows no AWS. Adding a command is one file and one line in [`Command`] (or in the enum of the verb
+//! [`crate::ui`]. It knows no AWS. Adding a command is one file and one line in `Command` (or in the enum of the verb
 //! that it belongs to).
 
 mod apply;

@@ -34,7 +34,7 @@ pub mod user_data;
 mod tests;
 
 pub use input::{AgentBinary, Facts, Input, Store};
-pub use scope::{scope, scope_of_name};
+pub use scope::{scope, scope_of_desired, scope_of_name};
 
 use crate::error::Result;
 use crate::resource::Desired;

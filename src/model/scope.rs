@@ -13,7 +13,12 @@ use crate::spec::Role;
 /// What was desired once and is not any more is found through the scope that was stored when it was last applied: see
 /// [`Scope::union`].
 pub fn scope(cluster: &str, desired: &Desired) -> Scope {
-    let mut scope = scope_of_name(cluster);
+    scope_of_name(cluster).union(scope_of_desired(cluster, desired))
+}
+
+/// The names of everything that is desired, and no others: enough where a stored scope says what there was before.
+pub fn scope_of_desired(cluster: &str, desired: &Desired) -> Scope {
+    let mut scope = Scope::of(cluster);
     for (addr, resource) in desired {
         match resource {
             Resource::RecordSet(record) => scope.add(Kind::RecordSet, [record.candidate()]),

@@ -4,6 +4,7 @@
 //! `KSPOT_AGENT_DIR`; without it, the running executable serves its own architecture.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
@@ -43,6 +44,16 @@ fn binary(context: &Context, release: &str) -> Option<PathBuf> {
 }
 
 fn sha256_of(file: &Path) -> Result<String> {
-    let bytes = std::fs::read(file).context(|| format!("can't read the node agent {}", file.display()))?;
-    Ok(digest::digest(&digest::SHA256, &bytes).as_ref().iter().map(|b| format!("{b:02x}")).collect())
+    let unreadable = || format!("can't read the node agent {}", file.display());
+    let mut input = std::fs::File::open(file).context(unreadable)?;
+    let mut sum = digest::Context::new(&digest::SHA256);
+    // In pieces: the binary is large, and a plan should not hold it in memory.
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match input.read(&mut piece).context(unreadable)? {
+            0 => break,
+            n => sum.update(&piece[..n]),
+        }
+    }
+    Ok(sum.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect())
 }

@@ -118,10 +118,10 @@ pub async fn prepare(site: &Site, specs: &Specs, only: &[String]) -> Result<Prep
         types: &known.catalogue.types,
         facts: &known.facts,
     })?;
-    let mut scope = model::scope(cluster.name(), &desired);
-    if let Some(applied) = &applied {
-        scope = scope.union(past(applied, cluster.name()));
-    }
+    let scope = match &applied {
+        Some(applied) => model::scope_of_desired(cluster.name(), &desired).union(past(applied, cluster.name())),
+        None => model::scope(cluster.name(), &desired),
+    };
     let live = site.cloud.observe(&scope).await?;
     let mut plan = crate::plan::build(&desired, &live);
     let left_out = limit(&mut plan, only);
@@ -143,7 +143,8 @@ pub async fn prepare(site: &Site, specs: &Specs, only: &[String]) -> Result<Prep
 
 /// Where the last apply left things that today's specs may no longer name.
 fn past(applied: &Applied, cluster: &str) -> Scope {
-    let mut scope = serde_json::from_value(applied.scope.clone()).unwrap_or_else(|_| Scope::of(cluster));
+    let stored: Option<Scope> = serde_json::from_value(applied.scope.clone()).ok();
+    let mut scope = stored.unwrap_or_else(|| model::scope_of_name(cluster));
     // Older node configurations of groups that stay are history: only today's names say which are current.
     scope.candidates.remove(Kind::NodeConfig.as_str());
     scope

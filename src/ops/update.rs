@@ -8,6 +8,7 @@ use super::prepare::{Prepared, Site, prepare};
 use super::specs;
 use crate::apply::{self, Outcome, Reporter};
 use crate::error::{Error, Result};
+use crate::model;
 use crate::plan::saved::SavedPlan;
 use crate::spec::Object;
 use crate::state::Precondition;
@@ -61,6 +62,11 @@ async fn locked(
     let outcome = apply::run(&prepared.plan, &prepared.live, &site.cloud, watch.reporter, watch.stop).await?;
     applied.outcome = recorded(&outcome);
     applied.when = site.context.now();
+    if outcome.is_complete() && prepared.only.is_empty() {
+        // Nothing else is left: the next look need not search for what may have been there before.
+        let scope = model::scope_of_desired(prepared.cluster.name(), &prepared.desired);
+        applied.scope = serde_json::to_value(scope).unwrap_or_default();
+    }
     if outcome.is_complete() {
         let key = store.keys().completed();
         let written = site.store.put(&key, completed(&prepared).as_bytes(), Precondition::None).await;

@@ -1,6 +1,6 @@
 //! Filters: each keeps a type or rejects it with a reason.
 //!
-//! A query becomes a list of [`Filter`]s, one per flag that was given. Every type is put before all of them, so that
+//! A query becomes a list of `Filter`s, one per flag that was given. Every type is put before all of them, so that
 //! for a rejected type all reasons are known, and which single filter stands in whose way.
 //!
 //! * `number`: counts, sizes and bandwidths in ranges

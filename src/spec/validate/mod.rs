@@ -1,6 +1,6 @@
 //! Judges specs: every rule that a cluster and its groups must keep, each one a pure function, all of them at once.
 //!
-//! Rules are listed below by file, a file per concern. A rule gets the specs and a [`Report`]; it names the field and
+//! Rules are listed below by file, a file per concern. A rule gets the specs and a `Report`; it names the field and
 //! says what is wrong and what would be right. What AWS or the state store must be asked is not judged here.
 
 mod access;
