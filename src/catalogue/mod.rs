@@ -17,6 +17,7 @@ pub mod instance_type;
 mod load;
 mod pages;
 pub mod prices;
+mod type_facts;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -132,7 +132,7 @@ impl Preview {
         let site = session.site_for(&specs).await?;
         let prepared = prepare(&site, &specs, groups).await?;
         drop(reading);
-        for warning in &specs.warnings {
+        for warning in specs.warnings.iter().chain(&prepared.warnings) {
             session.ui.warn(warning);
         }
         for path in &specs.outside_edits {

@@ -13,6 +13,7 @@ use crate::ops::specs::Specs;
 use crate::plan::saved::{Place, SavedPlan};
 use crate::plan::{Change, Plan};
 use crate::resource::{Desired, Kind, Resource, Tags};
+use crate::spec::validate::{self, TypeFacts, validate};
 use crate::spec::{Cluster, InstanceGroup};
 use crate::state::applied::{Applied, Outcome};
 use crate::state::cluster::ClusterStore;
@@ -58,6 +59,8 @@ pub struct Prepared {
     pub only: Vec<String>,
     /// How many changes the limit leaves out.
     pub left_out: usize,
+    /// What is worth knowing of the groups' instance types.
+    pub warnings: Vec<String>,
     /// The last apply, if there was one.
     pub applied: Option<Applied>,
 }
@@ -87,6 +90,19 @@ impl Prepared {
     }
 }
 
+/// The rules about instance types, which need the catalogue. The error lists every problem; the answer is what else is
+/// worth knowing.
+fn judge_types(cluster: &Cluster, groups: &[InstanceGroup], catalogue: &Catalogue) -> Result<Vec<String>> {
+    let judge = |types: Option<&dyn TypeFacts>| validate(&validate::Specs { cluster, groups, types });
+    let known = judge(None);
+    let mut found = judge(Some(catalogue));
+    found.0.retain(|problem| !known.0.contains(problem));
+    if found.has_errors() {
+        return Err(found.into());
+    }
+    Ok(found.warnings().map(|w| w.to_string().replacen("warning: ", "", 1)).collect())
+}
+
 /// The store as the machines see it.
 fn machines_store(location: &Location, region: &str) -> model::Store {
     match location {
@@ -110,6 +126,7 @@ pub async fn prepare(site: &Site, specs: &Specs, only: &[String]) -> Result<Prep
     let store = ClusterStore::new(Arc::clone(&site.store), cluster.name())?;
     let known = site.facts.of(&site.cloud, &cluster, &groups);
     let (account, known, applied) = futures::future::try_join3(site.cloud.account(), known, store.applied()).await?;
+    let warnings = judge_types(&cluster, &groups, &known.catalogue)?;
     let desired = model::build(&model::Input {
         cluster: &cluster,
         groups: &groups,
@@ -137,6 +154,7 @@ pub async fn prepare(site: &Site, specs: &Specs, only: &[String]) -> Result<Prep
         plan,
         only: only.to_vec(),
         left_out,
+        warnings,
         applied,
     })
 }

@@ -6,6 +6,7 @@
 
 mod alias;
 mod block;
+mod breaks;
 mod check;
 mod format;
 mod locate;

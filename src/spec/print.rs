@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::breaks::Taken;
 use super::cluster::Cluster;
 use super::instance_group::InstanceGroup;
 use super::metadata::API_VERSION;
@@ -60,5 +61,6 @@ fn envelope(kind: Kind, object: Value) -> Value {
 }
 
 fn yaml(value: &Value) -> String {
-    serde_yaml::to_string(value).unwrap_or_default()
+    let (value, breaks) = Taken::from(value.clone());
+    breaks.restore(serde_yaml::to_string(&value).unwrap_or_default())
 }
