@@ -10,7 +10,7 @@ use crate::ui::PlanView;
 /// Show what somebody changed on AWS since the last update
 ///
 /// Compares AWS with the revision that was applied last, not with the specs as they are now: what it shows is what
-/// happened behind kspot's back. It looks closer than a plan does, at lifecycle hooks too.
+/// happened behind kspot's back. Lifecycle hooks are taken from their group's tag, as in a plan.
 #[derive(ClapArgs, Debug)]
 #[command(before_help = "Examples:
   kspot drift

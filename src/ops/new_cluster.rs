@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
 use crate::spec::api::{ApiLoadBalancer, ApiSpec, DnsAccess};
+use crate::spec::complete::member_names;
 use crate::spec::etcd::{EtcdCluster, EtcdManager, EtcdMember};
 use crate::spec::iam::IamSpec;
 use crate::spec::instance_group::Tenancy;
@@ -313,21 +314,6 @@ impl NewCluster {
         }
         group
     }
-}
-
-/// Short names of etcd's members: what tells the groups' names apart (`a`, `b`, `c`; `etcd-1` ... in one zone).
-fn member_names(groups: &[&str]) -> Vec<String> {
-    let bare: Vec<&str> = groups.iter().map(|g| g.strip_prefix("control-plane-").unwrap_or(g)).collect();
-    let first = bare.first().copied().unwrap_or_default();
-    let common =
-        bare.iter().map(|b| first.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count()).min().unwrap_or(0);
-    bare.iter()
-        .map(|name| {
-            let rest = if bare.len() == 1 { &name[name.len().saturating_sub(1)..] } else { &name[common..] };
-            let rest = rest.trim_start_matches('-');
-            if rest.starts_with(|c: char| c.is_ascii_alphabetic()) { rest.to_owned() } else { format!("etcd-{rest}") }
-        })
-        .collect()
 }
 
 #[cfg(test)]
