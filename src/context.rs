@@ -9,6 +9,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+/// Who is told of requests that are sent again.
+type Listener = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// Time, randomness and identity of one run of kspot.
 #[derive(Clone)]
 pub struct Context {
@@ -18,6 +21,7 @@ pub struct Context {
     host: String,
     pid: u32,
     env: BTreeMap<String, String>,
+    listener: Option<Listener>,
 }
 
 impl Context {
@@ -33,6 +37,7 @@ impl Context {
             host: host_name(&env),
             pid: std::process::id(),
             env,
+            listener: None,
         }
     }
 
@@ -46,6 +51,7 @@ impl Context {
             host: host.into(),
             pid: 1,
             env: BTreeMap::new(),
+            listener: None,
         }
     }
 
@@ -68,6 +74,20 @@ impl Context {
     pub fn with_env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.into(), value.into());
         self
+    }
+
+    /// The same context with somebody who is told of requests that are sent again.
+    #[must_use]
+    pub fn with_listener(mut self, listener: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Tells whoever listens that a request is sent again, and why.
+    pub fn tell(&self, what: &str) {
+        if let Some(listener) = &self.listener {
+            listener(what);
+        }
     }
 
     /// The current time.

@@ -58,6 +58,20 @@ impl Error {
         Error { kind, message: message.into(), details: Vec::new(), hints: Vec::new(), source: None }
     }
 
+    /// The message with its causes on one line: `message: cause: cause`, without what was said already.
+    pub fn chain(&self) -> String {
+        let mut text = self.message.clone();
+        let mut cause = std::error::Error::source(self);
+        while let Some(inner) = cause {
+            let link = inner.to_string();
+            if !text.contains(&link) {
+                text.push_str(&format!(": {link}"));
+            }
+            cause = inner.source();
+        }
+        text
+    }
+
     /// Refused or failed (exit 1).
     pub fn failed(message: impl Into<String>) -> Self {
         Error::new(Kind::Failed, message)

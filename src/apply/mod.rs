@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::cloud::{Cloud, Ids, Live, Update};
@@ -46,6 +47,51 @@ impl Outcome {
     /// Whether everything was made.
     pub fn is_complete(&self) -> bool {
         self.failed.is_empty() && self.skipped.is_empty() && self.stopped.is_empty()
+    }
+}
+
+/// How an apply ended, as data.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Whether everything was made.
+    pub complete: bool,
+    /// What was made.
+    pub done: Vec<Made>,
+    /// What failed, each with its root cause.
+    pub failed: Vec<Made>,
+    /// What was not tried: because something that it needs failed, or because the apply was interrupted.
+    pub not_tried: Vec<Made>,
+}
+
+/// One step of an apply, as data.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Made {
+    /// Which resource.
+    pub address: Addr,
+    /// What was to be done with it.
+    pub op: Op,
+    /// Why it failed, the causes after colons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Report {
+    /// The outcome as data.
+    pub fn of(outcome: &Outcome) -> Self {
+        let made = |(address, op): &(Addr, Op)| Made { address: address.clone(), op: *op, error: None };
+        let failed = outcome.failed.iter().map(|(address, op, error)| Made {
+            address: address.clone(),
+            op: *op,
+            error: Some(error.chain()),
+        });
+        Report {
+            complete: outcome.is_complete(),
+            done: outcome.done.iter().map(made).collect(),
+            failed: failed.collect(),
+            not_tried: outcome.skipped.iter().chain(&outcome.stopped).map(made).collect(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! change by the hour), images (a full name never means another image). Files are replaced atomically. A file that is
 //! damaged, of another format version or too old counts as absent; nothing in it can break a command.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -103,6 +103,17 @@ impl Cache {
     /// Keeps the types that specs use.
     pub fn keep_used_types(&self, key: &Key, catalogue: &Catalogue) -> Result<()> {
         self.write(key, "used-types", catalogue)
+    }
+
+    /// Prices of these types that were asked for lately, unless any was not asked for, or they are too old.
+    pub fn used_prices(&self, key: &Key, types: &BTreeSet<String>, now: Timestamp) -> Option<Prices> {
+        let (asked, prices): (BTreeSet<String>, Prices) = self.read(key, "used-prices")?;
+        (types.is_subset(&asked) && is_fresh(prices.fetched_at, now, PRICES_TTL)).then_some(prices)
+    }
+
+    /// Keeps the prices of the types that were asked for: some of these may have none.
+    pub fn keep_used_prices(&self, key: &Key, asked: &BTreeSet<String>, prices: &Prices) -> Result<()> {
+        self.write(key, "used-prices", &(asked, prices))
     }
 
     /// The directory.
@@ -217,6 +228,19 @@ mod tests {
         assert_eq!(cache.inventory(&key(), at(999_999)), None);
         cache.keep_prices(&key(), &Prices::none(at(1_000_000))).unwrap();
         assert!(cache.prices(&key(), at(1_003_599)).is_some() && cache.prices(&key(), at(1_003_600)).is_none());
+    }
+
+    /// Prices of a few types are of use only to who needs no other type.
+    #[test]
+    fn prices_of_a_few_types() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path());
+        let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<String>>();
+        let prices = Prices::none(at(1_000_000));
+        cache.keep_used_prices(&key(), &names(&["m5.large", "m6i.large"]), &prices).unwrap();
+        assert_eq!(cache.used_prices(&key(), &names(&["m5.large"]), at(1_000_001)), Some(prices));
+        assert_eq!(cache.used_prices(&key(), &names(&["m5.large", "c5.large"]), at(1_000_001)), None);
+        assert_eq!(cache.used_prices(&key(), &names(&["m5.large"]), at(1_003_600)), None);
     }
 
     /// A damaged file, and one of another format, count as absent; a catalogue given by name is an error instead.

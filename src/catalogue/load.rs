@@ -134,6 +134,10 @@ mod tests {
             Prices { missing: missing.into_iter().collect(), ..Prices::none(now) }
         }
 
+        async fn prices_of(&self, _: &BTreeSet<String>, now: Timestamp) -> Prices {
+            self.prices(&[], now).await
+        }
+
         async fn image(&self, spec: &ImageSpec, _: Option<&str>) -> Result<ImageInfo> {
             self.images.fetch_add(1, Ordering::Relaxed);
             let name = spec.to_string().replace('*', "20260301").split_off(4);

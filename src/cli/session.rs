@@ -29,6 +29,8 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(ui: Ui, context: Context, global: Global) -> Self {
+        let listener = ui.clone();
+        let context = context.with_listener(move |what| listener.retried(what));
         Session { ui, context, global, sdk: OnceCell::new() }
     }
 
@@ -111,7 +113,7 @@ impl Session {
         Ok(Site {
             context: self.context.clone(),
             location: self.location()?,
-            cloud: AwsCloud::new(&config)?.with_store(Arc::clone(&store)),
+            cloud: AwsCloud::new(&config, &self.context)?.with_store(Arc::clone(&store)),
             facts: Facts::new(&config, &self.context)?,
             store,
         })

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use super::session::Session;
 use crate::error::{Context as _, Error, Result};
-use crate::ops::specs::{change, check, open, path_of};
+use crate::ops::specs::{Specs, change, check, open, path_of};
 use crate::spec::problem::Problems;
 use crate::spec::{Object, print as spec_print};
 use crate::state::change::Intent;
@@ -70,18 +70,26 @@ impl Change<'_> {
     }
 }
 
-/// Records the first specs of a new cluster.
-pub(super) async fn create_all(session: &Session, change: &Change<'_>, objects: Vec<Object>) -> Result<()> {
+/// Records the first specs of a new cluster, and gives them as they were recorded.
+pub(super) async fn create_all(session: &Session, change: &Change<'_>, objects: Vec<Object>) -> Result<Specs> {
     let mut texts = Texts::new();
     for object in &objects {
         texts.insert(path_of(object)?, spec_print::to_yaml(object));
     }
-    for warning in check(&texts)?.warnings {
+    let typed = check(&texts)?;
+    let store = open(change.store, change.cluster)?;
+    let created = store.create(&change.intent(session), texts).await?;
+    for warning in &typed.warnings {
         session.ui.warn(warning);
     }
-    let store = open(change.store, change.cluster)?;
-    store.create(&change.intent(session), texts).await?;
-    Ok(())
+    Ok(Specs {
+        cluster: typed.cluster,
+        groups: typed.groups,
+        texts: created.texts,
+        revision: created.revision.map_or(0, |r| r.number),
+        outside_edits: Vec::new(),
+        warnings: Vec::new(),
+    })
 }
 
 /// Says which revision a change made, or that there was nothing to change.

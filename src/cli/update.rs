@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args as ClapArgs, Subcommand};
+use serde::Serialize;
 
 use super::session::Session;
+use crate::apply::{Outcome, Report};
 use crate::error::{Context as _, Error, Result};
 use crate::ops::prepare::{Prepared, Site, prepare};
-use crate::ops::specs::read;
+use crate::ops::specs::{Specs, read};
 use crate::ops::update::update;
+use crate::plan::Cost;
 use crate::plan::saved::SavedPlan;
 use crate::state::applied::Applied;
 use crate::ui::PlanView;
@@ -104,6 +107,7 @@ impl Args {
             json: args.output == Form::Json,
             detailed_exitcode: args.detailed_exitcode,
             full: args.full,
+            specs: None,
         };
         preview.run(session).await
     }
@@ -120,6 +124,8 @@ pub(super) struct Preview {
     pub(super) json: bool,
     pub(super) detailed_exitcode: bool,
     pub(super) full: bool,
+    /// The specs, where they were written a moment ago and need not be read again.
+    pub(super) specs: Option<Specs>,
 }
 
 impl Preview {
@@ -127,8 +133,10 @@ impl Preview {
         let expected = self.saved.as_deref().map(read_plan).transpose()?;
         let groups = expected.as_ref().map_or(&self.groups, |p| &p.groups);
         let reading = session.ui.waiting(&format!("reading cluster {}", self.cluster));
-        let store = session.store().await?;
-        let specs = read(&store, &self.cluster).await?;
+        let specs = match &self.specs {
+            Some(specs) => specs.clone(),
+            None => read(&session.store().await?, &self.cluster).await?,
+        };
         let site = session.site_for(&specs).await?;
         let prepared = prepare(&site, &specs, groups).await?;
         drop(reading);
@@ -139,7 +147,11 @@ impl Preview {
             session.ui.say(format!("{path} was edited without kspot; the edit is part of this plan"));
         }
         self.failed_before(session, &prepared);
-        self.show(session, &prepared)?;
+        if !self.json {
+            self.show(session, &prepared);
+        } else if !self.yes {
+            session.ui.json(&Document::of(&prepared, None))?;
+        }
         if let Some(file) = &self.out {
             write_plan(file, &prepared.saved())?;
             session.ui.say(format!("the plan is saved in {}", file.display()));
@@ -167,17 +179,16 @@ impl Preview {
         }
     }
 
-    fn show(&self, session: &Session, prepared: &Prepared) -> Result<()> {
-        let saved = prepared.saved();
-        if self.json {
-            return session.ui.json(&saved);
-        }
+    fn show(&self, session: &Session, prepared: &Prepared) {
         let place = prepared.place();
-        session.ui.plan(PlanView::new(&prepared.plan).place(&place).full(self.full));
+        let view = PlanView::new(&prepared.plan).place(&place).full(self.full);
+        session.ui.plan(match &prepared.cost {
+            Some(cost) => view.cost(cost),
+            None => view,
+        });
         if prepared.left_out > 0 {
             session.ui.say(format!("{} more changes are left out by --group", prepared.left_out));
         }
-        Ok(())
     }
 
     async fn apply(
@@ -188,17 +199,43 @@ impl Preview {
         expected: Option<&SavedPlan>,
     ) -> Result<u8> {
         if prepared.is_settled() {
+            if self.json {
+                session.ui.json(&Document::of(&prepared, Some(&Outcome::default())))?;
+            }
             return Ok(0);
         }
-        crate::ops::preflight::check(&prepared)?;
+        for unchecked in crate::ops::preflight::check(&site.cloud, &prepared).await? {
+            session.ui.warn(unchecked);
+        }
         let stop = session.interrupts();
         let start = Instant::now();
         let progress = session.ui.progress(prepared.plan.changes.len());
         let (prepared, outcome) = update(site, prepared, expected, &progress, &stop).await?;
         drop(progress);
+        if self.json {
+            session.ui.json(&Document::of(&prepared, Some(&outcome)))?;
+        }
         session.ui.outcome(&outcome, start.elapsed(), &format!("kspot update cluster {} --yes", self.cluster))?;
         session.ui.say(format!("cluster {} is as its specs say (revision {})", self.cluster, prepared.revision));
         Ok(0)
+    }
+}
+
+/// What `-o json` prints: the plan in its stable form, what it costs, and, once it was applied, how that ended.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    #[serde(flatten)]
+    plan: SavedPlan,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<&'a Cost>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Report>,
+}
+
+impl<'a> Document<'a> {
+    fn of(prepared: &'a Prepared, outcome: Option<&Outcome>) -> Self {
+        Document { plan: prepared.saved(), cost: prepared.cost.as_ref(), outcome: outcome.map(Report::of) }
     }
 }
 

@@ -45,47 +45,40 @@ impl Balancer<'_> {
     }
 }
 
-/// A target group for a TCP port.
-pub(super) fn target_group(
-    input: &Input<'_>,
-    desired: &mut Desired,
-    prefix: &str,
-    port: u16,
-    health: Health,
-) -> Result<()> {
-    let (protocol, path) = match health {
-        Health::Connects => ("TCP", None),
-        Health::Answers(path) => ("HTTPS", Some(path.to_owned())),
-    };
-    let name = input.names().balancer(prefix);
+/// Where connections go: a port of machines that count as fit when they take connections.
+#[derive(Clone, Copy)]
+pub(super) struct Targets {
+    /// What the target group's name begins with.
+    pub(super) prefix: &'static str,
+    /// `TCP`, or `TLS` behind a listener that ends TLS: then the load balancer begins a new one to the machine.
+    pub(super) protocol: &'static str,
+    /// The port.
+    pub(super) port: u16,
+    /// Whether machines see the client's address. With it a machine can't reach itself through the load balancer.
+    pub(super) preserve_client_ip: bool,
+}
+
+/// Adds a target group.
+pub(super) fn target_group(input: &Input<'_>, desired: &mut Desired, targets: Targets) -> Result<()> {
+    let name = input.names().balancer(targets.prefix);
     let group = TargetGroup {
-        protocol: "TCP".to_owned(),
-        port,
+        protocol: targets.protocol.to_owned(),
+        port: targets.port,
         vpc: shared::vpc(input),
         health_check: HealthCheck {
-            protocol: protocol.to_owned(),
+            protocol: "TCP".to_owned(),
             port: "traffic-port".to_owned(),
-            path,
+            path: None,
             interval: 10,
             healthy_threshold: 2,
             unhealthy_threshold: 2,
         },
         deregistration_delay: 30,
         connection_termination: true,
-        // With it a machine could not reach itself through the load balancer.
-        preserve_client_ip: false,
+        preserve_client_ip: targets.preserve_client_ip,
         tags: tags::owned(input, &name),
     };
     input.add(desired, &name, group)
-}
-
-/// When a machine counts as fit.
-#[derive(Clone, Copy)]
-pub(super) enum Health {
-    /// It takes connections.
-    Connects,
-    /// It answers a request for this path over TLS.
-    Answers(&'static str),
 }
 
 /// A listener that passes connections on as they are.

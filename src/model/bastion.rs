@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::balancer::{self, Balancer, Health};
+use super::balancer::{self, Balancer, Targets};
 use super::security::SSH_PORT;
 use super::{Input, security};
 use crate::error::Result;
@@ -30,7 +30,8 @@ pub(super) fn build(input: &Input<'_>, desired: &mut Desired) -> Result<()> {
         cross_zone: true,
     };
     balancer.add(input, desired)?;
-    balancer::target_group(input, desired, BASTION, SSH_PORT, Health::Connects)?;
+    let targets = Targets { prefix: BASTION, protocol: "TCP", port: SSH_PORT, preserve_client_ip: true };
+    balancer::target_group(input, desired, targets)?;
     balancer::tcp_listener(input, desired, BASTION, SSH_PORT, BASTION)
 }
 

@@ -2,25 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use super::balancer::{self, Balancer, Health};
-use super::security::{API_CERTIFICATE_PORT, API_PORT, CONTROLLER_PORT};
+use super::balancer::{self, Balancer, Targets};
+use super::security::{API_CERTIFICATE_PORT, API_PORT};
 use super::{Input, security, tags};
 use crate::error::{Error, Result};
 use crate::resource::volume::ETCD_TAG;
 use crate::resource::{Desired, Kind, Listener, Ref, Volume};
 use crate::spec::api::ApiLoadBalancer;
 use crate::spec::etcd::{EtcdCluster, EtcdMember};
-use crate::spec::networking::DnsType;
 use crate::spec::{Role, Subnet};
 
 /// The API's load balancer.
 const API: &str = "api";
-/// The target group of the API.
-const API_TARGETS: &str = "tcp";
-/// The target group of the API behind a certificate of ACM.
-const API_CERTIFICATE_TARGETS: &str = "tls";
-/// The target group of the controller that workers join through.
-const CONTROLLER_TARGETS: &str = "kspot-controller";
+/// The API, as clients reach it with Kubernetes' own certificate.
+const API_TARGETS: Targets = Targets { prefix: "tcp", protocol: "TCP", port: API_PORT, preserve_client_ip: false };
+/// The API behind a certificate of ACM.
+const API_CERTIFICATE_TARGETS: Targets =
+    Targets { prefix: "tls", protocol: "TLS", port: API_PORT, preserve_client_ip: false };
 /// The ciphers of a listener with a certificate, unless the spec names others.
 const SSL_POLICY: &str = "ELBSecurityPolicy-TLS13-1-2-2021-06";
 
@@ -41,17 +39,8 @@ pub(super) fn target_groups(input: &Input<'_>) -> BTreeSet<Ref> {
         return BTreeSet::new();
     }
     let certificate = spec.api_load_balancer().is_some_and(|lb| lb.ssl_certificate.is_some());
-    let all = [
-        (true, API_TARGETS),
-        (certificate, API_CERTIFICATE_TARGETS),
-        (workers_join_through_it(input), CONTROLLER_TARGETS),
-    ];
-    let wanted = all.into_iter().filter(|(wanted, _)| *wanted);
-    wanted.map(|(_, prefix)| Ref::to(Kind::TargetGroup, input.names().balancer(prefix))).collect()
-}
-
-fn workers_join_through_it(input: &Input<'_>) -> bool {
-    input.cluster.dns_type() == DnsType::None
+    let all = [Some(API_TARGETS), certificate.then_some(API_CERTIFICATE_TARGETS)];
+    all.into_iter().flatten().map(|t| Ref::to(Kind::TargetGroup, input.names().balancer(t.prefix))).collect()
 }
 
 fn load_balancer(input: &Input<'_>, desired: &mut Desired) -> Result<()> {
@@ -67,20 +56,15 @@ fn load_balancer(input: &Input<'_>, desired: &mut Desired) -> Result<()> {
         cross_zone: input.cluster.cross_zone_load_balancing(),
     };
     balancer.add(input, desired)?;
-    balancer::target_group(input, desired, API_TARGETS, API_PORT, Health::Connects)?;
+    balancer::target_group(input, desired, API_TARGETS)?;
     match &given.ssl_certificate {
-        None => balancer::tcp_listener(input, desired, API, API_PORT, API_TARGETS)?,
+        None => balancer::tcp_listener(input, desired, API, API_PORT, API_TARGETS.prefix),
         Some(certificate) => {
-            balancer::target_group(input, desired, API_CERTIFICATE_TARGETS, API_PORT, Health::Connects)?;
+            balancer::target_group(input, desired, API_CERTIFICATE_TARGETS)?;
             certificate_listener(input, desired, certificate, given.ssl_policy.as_deref())?;
-            balancer::tcp_listener(input, desired, API, API_CERTIFICATE_PORT, API_TARGETS)?;
+            balancer::tcp_listener(input, desired, API, API_CERTIFICATE_PORT, API_TARGETS.prefix)
         }
     }
-    if workers_join_through_it(input) {
-        balancer::target_group(input, desired, CONTROLLER_TARGETS, CONTROLLER_PORT, Health::Answers("/healthz"))?;
-        balancer::tcp_listener(input, desired, API, CONTROLLER_PORT, CONTROLLER_TARGETS)?;
-    }
-    Ok(())
 }
 
 /// The subnets that the spec names, else one per zone.
@@ -116,7 +100,7 @@ fn certificate_listener(input: &Input<'_>, desired: &mut Desired, arn: &str, pol
         load_balancer: Ref::to(Kind::LoadBalancer, &balancer),
         port: API_PORT,
         protocol: "TLS".to_owned(),
-        target_group: Ref::to(Kind::TargetGroup, input.names().balancer(API_CERTIFICATE_TARGETS)),
+        target_group: Ref::to(Kind::TargetGroup, input.names().balancer(API_CERTIFICATE_TARGETS.prefix)),
         certificate: Some(arn.to_owned()),
         ssl_policy: Some(policy.unwrap_or(SSL_POLICY).to_owned()),
     };

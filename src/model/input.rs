@@ -38,6 +38,8 @@ pub enum Store {
         prefix: String,
         /// The bucket's region, which need not be the cluster's.
         region: String,
+        /// The ARN of the KMS key that encrypts what is in it, if it is one that can be told.
+        kms_key: Option<String>,
     },
     /// A directory, which control-plane machines must have mounted at the same path.
     Directory(PathBuf),

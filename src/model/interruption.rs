@@ -15,16 +15,23 @@ const RETENTION: u32 = 300;
 /// The rule for rebalance recommendations, which is made on request only.
 const REBALANCE: &str = "RebalanceRecommendation";
 
+/// The rule for AWS's own maintenance, which can be turned off.
+const SCHEDULED: &str = "InstanceScheduledChange";
+
 /// Every rule that a cluster can have.
-pub(super) const RULES: [&str; 5] =
-    ["ASGLifecycle", "SpotInterruption", "InstanceStateChange", "InstanceScheduledChange", REBALANCE];
+pub(super) const RULES: [&str; 5] = ["ASGLifecycle", "SpotInterruption", "InstanceStateChange", SCHEDULED, REBALANCE];
 
 pub(super) fn build(input: &Input<'_>, desired: &mut Desired) -> Result<()> {
     let Some(handler) = input.cluster.spec.enabled_node_termination_handler().filter(|h| h.queue_mode()) else {
         return Ok(());
     };
     let queue = input.names().termination_queue();
-    let rules: Vec<&str> = RULES.into_iter().filter(|r| *r != REBALANCE || handler.drains_on_rebalance()).collect();
+    let wanted = |rule: &&str| match *rule {
+        REBALANCE => handler.drains_on_rebalance(),
+        SCHEDULED => handler.drains_on_scheduled_events(),
+        _ => true,
+    };
+    let rules: Vec<&str> = RULES.into_iter().filter(wanted).collect();
     let made = Queue {
         retention: RETENTION,
         policy: Some(policy(input, &queue, &rules)),

@@ -56,6 +56,7 @@ fn subnet(input: &Input<'_>, desired: &mut Desired, subnet: &Subnet) -> Result<(
         ipv6,
         resource_name_dns: true,
         assign_ipv6: ipv6.is_some(),
+        dns64: input.cluster.spec.is_ipv6() && subnet.subnet_type.is_private() && ipv6.is_some(),
         tags,
     };
     input.add(desired, &name, made)
@@ -65,7 +66,9 @@ fn subnet(input: &Input<'_>, desired: &mut Desired, subnet: &Subnet) -> Result<(
 fn role_tags(input: &Input<'_>, subnet_type: SubnetType) -> Tags {
     let some_private = input.cluster.spec.subnets.iter().any(|s| s.subnet_type.is_private());
     let public = !subnet_type.is_private();
-    let internal = subnet_type.is_private() || (subnet_type == SubnetType::Public && !some_private);
+    // AWS gives internal load balancers no place in the public subnets of an IPv6 network.
+    let fallback = subnet_type == SubnetType::Public && !some_private && !input.cluster.spec.is_ipv6();
+    let internal = subnet_type.is_private() || fallback;
     let keys = [(public, "kubernetes.io/role/elb"), (internal, "kubernetes.io/role/internal-elb")];
     keys.into_iter().filter(|(wanted, _)| *wanted).map(|(_, k)| (k.to_owned(), "1".to_owned())).collect()
 }

@@ -10,7 +10,6 @@ use crate::error::Result;
 use crate::resource::security_group_rule::{Direction, Peer};
 use crate::resource::{Desired, Kind, Ref, SecurityGroup, SecurityGroupRule, Tags};
 use crate::spec::network::AccessSource;
-use crate::spec::networking::DnsType;
 use crate::spec::{InstanceGroup, Role};
 
 /// The API's port, on the machines and on the load balancer.
@@ -177,12 +176,7 @@ impl Rules<'_, '_> {
         self.allow(&balancer, &control_plane, TOO_BIG_IPV4)?;
         self.allow(&control_plane, &balancer, TOO_BIG_IPV4)?;
         let nodes = self.machines(Role::Node);
-        self.allow(&nodes, &balancer, tcp(API_PORT))?;
-        if self.input.cluster.dns_type() == DnsType::None {
-            self.allow(&balancer, &control_plane, tcp(CONTROLLER_PORT))?;
-            self.allow(&nodes, &balancer, tcp(CONTROLLER_PORT))?;
-        }
-        Ok(())
+        self.allow(&nodes, &balancer, tcp(API_PORT))
     }
 
     fn node_ports(&mut self) -> Result<()> {

@@ -58,9 +58,12 @@ impl Fixture {
         let (cluster, groups) = complete(cluster, groups).unwrap();
         let region = cluster.spec.region().unwrap().to_owned();
         let facts = facts(&cluster, &groups);
+        // Who seals keys with KMS encrypts the bucket as well.
+        let kms_key =
+            cluster.spec.key_store_kms_key.as_ref().map(|_| "arn:aws:kms:us-east-1:123456789012:key/state".into());
         Fixture {
             account: Account { id: "123456789012".into(), partition: "aws".into(), region: region.clone() },
-            store: Store::S3 { bucket: "kspot-state".into(), prefix: "clusters".into(), region },
+            store: Store::S3 { bucket: "kspot-state".into(), prefix: "clusters".into(), region, kms_key },
             types: types(),
             facts,
             cluster,

@@ -1,9 +1,12 @@
 //! A new cluster before it is written: its specs, with images pinned and address ranges assigned.
 
+use std::collections::BTreeSet;
+
 use super::facts::Facts;
 use super::new_cluster::NewCluster;
 use crate::catalogue::Catalogue;
 use crate::error::{Error, Result};
+use crate::select::choose::Selection;
 use crate::spec::{Cluster, InstanceGroup, Object, Role, cidr, edit};
 
 /// The specs of a cluster that is about to be created.
@@ -18,12 +21,10 @@ pub struct Draft {
 /// What is asked of spot workers at birth.
 #[derive(Clone, Debug, Default)]
 pub struct SpotWorkers {
-    /// vCPUs of each.
-    pub vcpus: Option<i32>,
-    /// Memory of each, as the selector reads it.
+    /// Virtual CPUs of each.
+    pub vcpus: Option<u32>,
+    /// Memory of each, as the selector reads it: `16GiB`.
     pub memory: Option<String>,
-    /// How many over all zones.
-    pub count: Option<u32>,
 }
 
 /// The specs that the options ask for, with `sets` and `unsets` made last.
@@ -62,33 +63,22 @@ impl Draft {
     /// Gives every group without an image today's default one, by its full name: tomorrow's plan is not changed by a
     /// new release.
     pub async fn pin_images(&mut self, facts: &Facts) -> Result<()> {
-        for group in &mut self.groups {
-            pin_image(facts, group).await?;
-        }
-        Ok(())
+        facts.pin_images(self.groups.iter_mut()).await
     }
 
-    /// Makes the workers spot groups, one a zone, of pools that the selector picks; and turns on what makes spot safe.
-    pub fn use_spot(&mut self, catalogue: &Catalogue, ask: &SpotWorkers) -> Result<()> {
-        let workers = self.groups.iter().filter(|g| g.spec.role == Role::Node).cloned().collect::<Vec<_>>();
-        let zones: Vec<String> = workers.iter().flat_map(|g| g.spec.subnets.clone()).collect();
-        let chosen = super::spot::choose_workers(catalogue, &zones, ask.vcpus, ask.memory.as_deref())?;
+    /// Makes the workers spot groups, one a zone, of pools that the selector picks in all the zones; and turns on what
+    /// makes spot safe. Gives what was picked.
+    pub fn use_spot(&mut self, catalogue: &Catalogue, ask: &SpotWorkers) -> Result<Selection> {
+        let workers = self.groups.iter().filter(|g| g.spec.role == Role::Node);
+        let zones: BTreeSet<String> = workers.flat_map(|g| g.spec.subnets.iter().cloned()).collect();
+        let chosen = super::spot::choose_workers(catalogue, &Vec::from_iter(zones), ask)?;
         for group in self.groups.iter_mut().filter(|g| g.spec.role == Role::Node) {
             super::spot::make_spot(group, &chosen);
-            group.spec.min_size = group.spec.min_size.map(|n| n.max(u32::from(ask.count.is_none())));
+            // Room for what a pool that dries up elsewhere leaves to this zone.
             group.spec.max_size = group.spec.min_size.map(|n| (n * 3).max(3));
         }
         let handler = self.cluster.spec.node_termination_handler.get_or_insert_default();
         handler.enabled.get_or_insert(true);
-        Ok(())
+        Ok(chosen)
     }
-}
-
-/// Pins a group's image as [`Draft::pin_images`] does.
-pub async fn pin_image(facts: &Facts, group: &mut InstanceGroup) -> Result<()> {
-    if group.spec.image.is_none() {
-        let catalogue = facts.types(&super::facts::types_of(group).into_iter().collect()).await?;
-        group.spec.image = Some(facts.image(group, &catalogue).await?.pinned());
-    }
-    Ok(())
 }

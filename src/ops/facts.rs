@@ -8,7 +8,7 @@ use super::agent;
 use crate::catalogue::cache::{Cache, Key};
 use crate::catalogue::fetch::{Aws, Market as _};
 use crate::catalogue::image::ImageSpec;
-use crate::catalogue::{Catalogue, ImageInfo, resolve_image};
+use crate::catalogue::{Catalogue, ImageInfo, Prices, resolve_image};
 use crate::cloud::aws::AwsCloud;
 use crate::context::Context;
 use crate::error::{Error, Result, did_you_mean};
@@ -39,7 +39,7 @@ impl Facts {
     /// Facts of the configuration's region.
     pub fn new(config: &SdkConfig, context: &Context) -> Result<Self> {
         Ok(Facts {
-            market: Aws::new(config)?,
+            market: Aws::new(config, context)?,
             cache: Cache::from_env(|name| context.env(name).map(str::to_owned))?,
             key: key(config, context),
             context: context.clone(),
@@ -104,7 +104,45 @@ impl Facts {
         Ok(image)
     }
 
-    async fn images(&self, groups: &[InstanceGroup], catalogue: &Catalogue) -> Result<BTreeMap<String, ImageInfo>> {
+    /// The prices of these types, from the cache where they are fresh. What can't be had is said in
+    /// [`Prices::missing`].
+    pub async fn prices(&self, types: &BTreeSet<String>) -> Prices {
+        let now = self.context.now();
+        if let Some(cached) = self.cache.prices(&self.key, now) {
+            return cached;
+        }
+        if let Some(cached) = self.cache.used_prices(&self.key, types, now) {
+            return cached;
+        }
+        let fresh = self.market.prices_of(types, now).await;
+        if fresh.missing.is_empty()
+            && let Err(error) = self.cache.keep_used_prices(&self.key, types, &fresh)
+        {
+            tracing::debug!(%error, "the prices are not cached");
+        }
+        fresh
+    }
+
+    /// Gives groups that name no image today's default one of their architecture, by its full name.
+    pub async fn pin_images(&self, groups: impl Iterator<Item = &mut InstanceGroup>) -> Result<()> {
+        let mut groups: Vec<&mut InstanceGroup> = groups.filter(|g| g.spec.image.is_none()).collect();
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let names = groups.iter().flat_map(|g| types_of(g)).collect();
+        let catalogue = self.types(&names).await?;
+        let images = self.images(groups.iter().map(|g| &**g), &catalogue).await?;
+        for group in &mut groups {
+            group.spec.image = images.get(group.name()).map(ImageInfo::pinned);
+        }
+        Ok(())
+    }
+
+    async fn images(
+        &self,
+        groups: impl IntoIterator<Item = &InstanceGroup>,
+        catalogue: &Catalogue,
+    ) -> Result<BTreeMap<String, ImageInfo>> {
         // Groups share few images: each is asked for once.
         let mut asked: BTreeMap<(Option<String>, BTreeSet<String>), ImageInfo> = BTreeMap::new();
         let mut images = BTreeMap::new();
@@ -151,14 +189,27 @@ async fn shared(cloud: &AwsCloud, cluster: &Cluster) -> Result<model::Facts> {
     }
     let addresses: Vec<String> = spec.subnets.iter().filter_map(|s| s.public_ip.clone()).collect();
     facts.elastic_ips = cloud.elastic_ips(&addresses).await?;
-    let dns = cluster.dns_type();
-    if dns != DnsType::None {
-        let named = spec.dns_zone.as_deref().unwrap_or_else(|| cluster.name());
-        facts.hosted_zone = cloud.hosted_zone(named, dns == DnsType::Private).await?;
-        if facts.hosted_zone.is_none() && (dns == DnsType::Public || spec.dns_zone.is_some()) {
-            return Err(Error::failed(format!("Route 53 has no hosted zone for {named}"))
-                .hint("make the zone, name another with spec.dnsZone, or set spec.topology.dns.type to None"));
-        }
-    }
+    facts.hosted_zone = existing_zone(cloud, cluster).await?;
     Ok(facts)
+}
+
+/// The hosted zone that exists before the cluster: a public cluster's always does, a private one has a zone of its own
+/// unless its spec names one.
+async fn existing_zone(cloud: &AwsCloud, cluster: &Cluster) -> Result<Option<String>> {
+    let spec = &cluster.spec;
+    let private = cluster.dns_type() == DnsType::Private;
+    let named = match (cluster.dns_type(), &spec.dns_zone) {
+        (DnsType::None, _) | (DnsType::Private, None) => return Ok(None),
+        (_, Some(zone)) => zone.as_str(),
+        (DnsType::Public, None) => cluster.name(),
+    };
+    let Some(zone) = cloud.hosted_zone(named, private).await? else {
+        let sort = if private { "private" } else { "public" };
+        return Err(Error::failed(format!("Route 53 has no {sort} hosted zone for {named}"))
+            .hint("make the zone, name another with spec.dnsZone, or set spec.topology.dns.type to None"));
+    };
+    if let (true, Some(vpc)) = (private, &spec.network_id) {
+        cloud.check_zone_serves(&zone, vpc).await?;
+    }
+    Ok(Some(zone))
 }

@@ -24,6 +24,7 @@ const SERVICES: &[Service] = &[
     Service {
         prefix: "ec2",
         read: &[
+            "DescribeAccountAttributes",
             "DescribeAddresses",
             "DescribeAvailabilityZones",
             "DescribeDhcpOptions",
@@ -108,6 +109,7 @@ const SERVICES: &[Service] = &[
     Service {
         prefix: "autoscaling",
         read: &[
+            "DescribeAccountLimits",
             "DescribeAutoScalingGroups",
             "DescribeAutoScalingInstances",
             "DescribeLifecycleHooks",
@@ -140,6 +142,7 @@ const SERVICES: &[Service] = &[
     Service {
         prefix: "elasticloadbalancing",
         read: &[
+            "DescribeAccountLimits",
             "DescribeListeners",
             "DescribeLoadBalancerAttributes",
             "DescribeLoadBalancers",

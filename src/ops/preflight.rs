@@ -5,15 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts::types_of;
 use super::prepare::Prepared;
 use crate::catalogue::Catalogue;
+use crate::cloud::aws::AwsCloud;
 use crate::error::{Error, Result};
-use crate::plan::Action;
+use crate::plan::{Action, Plan};
+use crate::resource::Kind;
 use crate::spec::{Cluster, InstanceGroup};
 
-/// Checks zones and offerings for the groups that the plan makes or changes. Nothing is asked of AWS that is not known
-/// already.
-pub fn check(prepared: &Prepared) -> Result<()> {
-    let makes_machines =
-        |c: &&crate::plan::Change| c.action != Action::Delete && c.addr.kind == crate::resource::Kind::AutoScalingGroup;
+/// Checks what the plan makes: zones and offerings of its groups, of which nothing is asked of AWS that is not known
+/// already, and the account's quotas. The answer is what could not be checked, one sentence each.
+pub async fn check(cloud: &AwsCloud, prepared: &Prepared) -> Result<Vec<String>> {
+    offered(prepared)?;
+    quotas(cloud, &prepared.plan).await
+}
+
+fn offered(prepared: &Prepared) -> Result<()> {
+    let makes_machines = |c: &&crate::plan::Change| c.action != Action::Delete && c.addr.kind == Kind::AutoScalingGroup;
     if prepared.plan.changes.iter().find(makes_machines).is_none() {
         return Ok(());
     }
@@ -26,6 +32,37 @@ pub fn check(prepared: &Prepared) -> Result<()> {
         Error::failed(format!("cluster {}: zones lack instance types that groups need", prepared.cluster.name()));
     let error = missing.into_iter().fold(error, Error::detail);
     Err(error.hint("choose other types or zones for these groups; `kspot instance-types --availability-zones ZONE` lists what a zone has"))
+}
+
+/// Compares what the plan creates, kind by kind, with what the account may still make.
+async fn quotas(cloud: &AwsCloud, plan: &Plan) -> Result<Vec<String>> {
+    let mut wanted: BTreeMap<Kind, usize> = BTreeMap::new();
+    for change in plan.changes.iter().filter(|c| c.action == Action::Create) {
+        *wanted.entry(change.addr.kind).or_default() += 1;
+    }
+    let asked = wanted.into_iter().map(async |(kind, wanted)| (kind, wanted, cloud.quota(kind).await));
+    let mut unread = Vec::new();
+    let mut exceeded = Vec::new();
+    for (kind, wanted, quota) in futures::future::join_all(asked).await {
+        match quota {
+            Ok(Some(quota)) if wanted > quota.left() => exceeded.push(format!(
+                "{}: {wanted} to make, but {} of {} are in use",
+                kind.rules().noun,
+                quota.used,
+                quota.limit
+            )),
+            Ok(_) => {}
+            Err(error) => {
+                unread.push(format!("the quota of each {} is not checked: {}", kind.rules().noun, error.chain()))
+            }
+        }
+    }
+    if exceeded.is_empty() {
+        return Ok(unread);
+    }
+    let error = Error::failed(format!("the quotas of this account in {} are too small for the plan", cloud.region));
+    let error = exceeded.into_iter().fold(error, Error::detail);
+    Err(error.hint("raise them: https://console.aws.amazon.com/servicequotas, or delete what is not needed"))
 }
 
 /// What is wrong with a group's zones: a zone that is unknown, a type that no zone of the group has, or, for a group of

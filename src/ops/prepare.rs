@@ -10,11 +10,12 @@ use crate::error::{Error, Result};
 use crate::model;
 use crate::ops::facts::Facts;
 use crate::ops::specs::Specs;
+use crate::plan::cost::{Cost, Machines};
 use crate::plan::saved::{Place, SavedPlan};
 use crate::plan::{Change, Plan};
 use crate::resource::{Desired, Kind, Resource, Tags};
 use crate::spec::validate::{self, TypeFacts, validate};
-use crate::spec::{Cluster, InstanceGroup};
+use crate::spec::{Cluster, InstanceGroup, Object};
 use crate::state::applied::{Applied, Outcome};
 use crate::state::cluster::ClusterStore;
 use crate::state::{Location, Store};
@@ -61,6 +62,8 @@ pub struct Prepared {
     pub left_out: usize,
     /// What is worth knowing of the groups' instance types.
     pub warnings: Vec<String>,
+    /// What the plan costs; none if it changes no machine.
+    pub cost: Option<Cost>,
     /// The last apply, if there was one.
     pub applied: Option<Applied>,
 }
@@ -103,12 +106,41 @@ fn judge_types(cluster: &Cluster, groups: &[InstanceGroup], catalogue: &Catalogu
     Ok(found.warnings().map(|w| w.to_string().replacen("warning: ", "", 1)).collect())
 }
 
-/// The store as the machines see it.
-fn machines_store(location: &Location, region: &str) -> model::Store {
-    match location {
-        Location::S3 { bucket, prefix } => {
-            model::Store::S3 { bucket: bucket.clone(), prefix: prefix.clone(), region: region.to_owned() }
-        }
+/// Refuses what may not change once a cluster exists. What exists are the specs that were applied as a whole last.
+async fn allow_change(store: &ClusterStore, specs: &Specs, cluster: &Cluster, applied: Option<&Applied>) -> Result<()> {
+    if applied.is_none_or(|applied| applied.revision == specs.revision && applied.outcome == Outcome::Succeeded) {
+        return Ok(());
+    }
+    let Some(before) = applied_before(store).await? else { return Ok(()) };
+    let mut found = validate::change::validate_change(&before, cluster);
+    if !found.has_errors() {
+        return Ok(());
+    }
+    super::specs::locate(&mut found, &specs.texts);
+    Err(Error::from(found)
+        .hint(format!("kspot diff {} shows what was changed, kspot rollback takes it back", cluster.name())))
+}
+
+/// The cluster as it was applied last as a whole, from the record of complete specs.
+async fn applied_before(store: &ClusterStore) -> Result<Option<Cluster>> {
+    let key = store.keys().completed();
+    let Some(blob) = store.store().get(&key).await? else { return Ok(None) };
+    let objects = crate::spec::parse::parse(&blob.text(&key)?, &key).map_err(Error::from)?;
+    Ok(objects.into_iter().find_map(|object| match object {
+        Object::Cluster(cluster) => Some(*cluster),
+        Object::InstanceGroup(_) => None,
+    }))
+}
+
+/// The store as the machines see it; its bucket need not be in the cluster's region.
+fn machines_store(site: &Site) -> model::Store {
+    match &site.location {
+        Location::S3 { bucket, prefix } => model::Store::S3 {
+            bucket: bucket.clone(),
+            prefix: prefix.clone(),
+            region: site.store.region().unwrap_or_else(|| site.cloud.region.clone()),
+            kms_key: site.store.kms_key(),
+        },
         Location::Directory(path) => model::Store::Directory(path.clone()),
     }
 }
@@ -126,12 +158,13 @@ pub async fn prepare(site: &Site, specs: &Specs, only: &[String]) -> Result<Prep
     let store = ClusterStore::new(Arc::clone(&site.store), cluster.name())?;
     let known = site.facts.of(&site.cloud, &cluster, &groups);
     let (account, known, applied) = futures::future::try_join3(site.cloud.account(), known, store.applied()).await?;
-    let warnings = judge_types(&cluster, &groups, &known.catalogue)?;
+    let mut warnings = judge_types(&cluster, &groups, &known.catalogue)?;
+    allow_change(&store, specs, &cluster, applied.as_ref()).await?;
     let desired = model::build(&model::Input {
         cluster: &cluster,
         groups: &groups,
         account: &account,
-        store: &machines_store(&site.location, &account.region),
+        store: &machines_store(site),
         types: &known.catalogue.types,
         facts: &known.facts,
     })?;
@@ -142,6 +175,14 @@ pub async fn prepare(site: &Site, specs: &Specs, only: &[String]) -> Result<Prep
     let live = site.cloud.observe(&scope).await?;
     let mut plan = crate::plan::build(&desired, &live);
     let left_out = limit(&mut plan, only);
+    let cost = match Machines::of(&plan, &live) {
+        Some(machines) => {
+            let prices = site.facts.prices(&machines.types()).await;
+            warnings.extend(prices.missing.iter().cloned());
+            Some(machines.cost(&prices))
+        }
+        None => None,
+    };
     Ok(Prepared {
         revision: specs.revision,
         cluster,
@@ -155,6 +196,7 @@ pub async fn prepare(site: &Site, specs: &Specs, only: &[String]) -> Result<Prep
         only: only.to_vec(),
         left_out,
         warnings,
+        cost,
         applied,
     })
 }

@@ -110,6 +110,12 @@ pub fn check(texts: &Texts) -> Result<Typed> {
     Ok(Typed { cluster, groups, warnings })
 }
 
+/// Gives problems their places in the texts that the objects were read from.
+pub fn locate(problems: &mut Problems, texts: &Texts) {
+    let parsed = texts.iter().filter_map(|(path, text)| crate::spec::parse::read(text, &path.to_string()).ok());
+    validate::locate(problems, &parsed.flat_map(|p| p.documents).collect::<Vec<_>>());
+}
+
 /// Where an object's spec is kept.
 pub fn path_of(object: &Object) -> Result<SpecPath> {
     match object.kind() {

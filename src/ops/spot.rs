@@ -1,5 +1,6 @@
 //! What the selector drafts, as specs of instance groups.
 
+use super::create::SpotWorkers;
 use crate::catalogue::Catalogue;
 use crate::error::{Error, Result};
 use crate::select::choose::{Options, Selection, choose};
@@ -75,26 +76,19 @@ fn memory(range: &Range<u64>) -> MinMax {
     MinMax { min: mib(range.min), max: mib(range.max) }
 }
 
-/// Pools for spot workers at a cluster's birth.
-pub fn choose_workers(
-    catalogue: &Catalogue,
-    zones: &[String],
-    vcpus: Option<i32>,
-    memory: Option<&str>,
-) -> Result<Selection> {
-    let mut query =
-        Query { usage_class: Some("spot".into()), cpu_architecture: Some("x86_64".into()), ..Query::default() };
-    if let Some(vcpus) = vcpus {
-        let n = u64::try_from(vcpus).map_err(|_| Error::usage("--vcpus must not be negative"))?;
-        query.vcpus = Some(Range::exactly(n));
-    }
-    if let Some(memory) = memory {
-        query.memory = Some(Range::exactly(memory.parse()?));
-    }
-    if vcpus.is_none() && memory.is_none() {
+/// Pools for spot workers at a cluster's birth, in these zones.
+pub fn choose_workers(catalogue: &Catalogue, zones: &[String], ask: &SpotWorkers) -> Result<Selection> {
+    if ask.vcpus.is_none() && ask.memory.is_none() {
         return Err(Error::usage("--node-usage-class spot does not say how large the workers are")
             .hint("add --vcpus 4 --memory 16GiB"));
     }
+    let query = Query {
+        usage_class: Some("spot".into()),
+        cpu_architecture: Some("x86_64".into()),
+        vcpus: ask.vcpus.map(|n| Range::exactly(n.into())),
+        memory: ask.memory.as_deref().map(|m| Ok::<_, Error>(Range::exactly(m.parse()?))).transpose()?,
+        ..Query::default()
+    };
     let scope = Scope::zones(catalogue, zones, Offered::Somewhere)?;
     choose(&scope, &query.normalized()?, &Options::default())
 }

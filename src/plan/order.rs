@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use super::{Action, Plan};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::resource::Addr;
 
 /// What one step does. A replacement is two steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Op {
     /// Make the resource.
     Create,

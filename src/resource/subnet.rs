@@ -30,6 +30,8 @@ pub struct Subnet {
     pub resource_name_dns: bool,
     /// Whether machines get an IPv6 address when they start.
     pub assign_ipv6: bool,
+    /// Whether AWS's resolver gives names that have only IPv4 an IPv6 address, which NAT gateways translate (NAT64).
+    pub dns64: bool,
     /// Its tags.
     pub tags: Tags,
 }
@@ -88,6 +90,7 @@ fn normalise(subnet: &AwsSubnet, range: Option<&String>, tags: Tags) -> Found<Su
             ipv6: ipv6_of(subnet).zip(range).and_then(|((part, _), range)| number(range, part)),
             resource_name_dns: by_name && resolves,
             assign_ipv6: subnet.assign_ipv6_address_on_creation().unwrap_or_default(),
+            dns64: subnet.enable_dns64().unwrap_or_default(),
             tags,
         },
     }
@@ -145,6 +148,9 @@ impl Subnet {
         }
         if live.assign_ipv6 != self.assign_ipv6 {
             calls.push(modify().assign_ipv6_address_on_creation(on(self.assign_ipv6)));
+        }
+        if live.dns64 != self.dns64 {
+            calls.push(modify().enable_dns64(on(self.dns64)));
         }
         for modify in calls {
             once::settled(12, || async {
@@ -231,7 +237,7 @@ impl Aws for Subnet {
         )
         .await?;
         // What a new subnet of AWS starts with.
-        let fresh = Subnet { resource_name_dns: false, assign_ipv6: false, ..self.clone() };
+        let fresh = Subnet { resource_name_dns: false, assign_ipv6: false, dns64: false, ..self.clone() };
         self.set_attributes(call, &id, &fresh).await?;
         Ok(Created { id, attrs: Attrs::new() })
     }
@@ -240,7 +246,7 @@ impl Aws for Subnet {
         let mut now = live.resource.clone();
         if changed.has("ipv6") {
             // A subnet that assigns IPv6 addresses can't be without a range: off before the range goes, on after it came.
-            let quiet = Subnet { assign_ipv6: false, ..now.clone() };
+            let quiet = Subnet { assign_ipv6: false, dns64: false, ..now.clone() };
             quiet.set_attributes(call, &live.id, &now).await?;
             self.set_ipv6(call, &live.id).await?;
             now = quiet;

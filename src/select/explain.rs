@@ -1,5 +1,8 @@
 //! Why a type is in or out, and which single filter stands in the way.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde::Serialize;
 
 use super::aggregate::base_type;
@@ -29,6 +32,30 @@ pub enum Verdict {
         /// Every filter that does, the first one first.
         reasons: Vec<Reason>,
     },
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::Picked { reason } => write!(f, "picked: {reason}"),
+            Verdict::Fits { reason } => f.write_str(reason),
+            Verdict::Rejected { reasons } => {
+                let each: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+                write!(f, "rejected: {}", each.join("; "))
+            }
+        }
+    }
+}
+
+/// The rejected types under the first filter that rejects each, by filter.
+pub fn by_first_filter(filtered: &Filtered) -> BTreeMap<&str, Vec<&str>> {
+    let mut by_filter: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, reasons) in &filtered.rejected {
+        if let Some(first) = reasons.first() {
+            by_filter.entry(&first.filter).or_default().push(name);
+        }
+    }
+    by_filter
 }
 
 /// A filter, and how many types it alone keeps out.

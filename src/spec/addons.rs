@@ -74,6 +74,11 @@ impl NodeTerminationHandler {
         self.enable_rebalance_draining.unwrap_or(false)
     }
 
+    /// Whether AWS's scheduled maintenance drains.
+    pub fn drains_on_scheduled_events(&self) -> bool {
+        self.enable_scheduled_event_draining.unwrap_or(true)
+    }
+
     /// Tag key of the machines it takes care of.
     pub fn managed_asg_tag(&self) -> &str {
         self.managed_asg_tag.as_deref().unwrap_or("aws-node-termination-handler/managed")

@@ -109,17 +109,15 @@ pub fn etcd_clusters(cluster: &Cluster, groups: &[InstanceGroup]) -> Vec<EtcdClu
     clusters
 }
 
-/// A member per control-plane group, in the order of their names.
+/// A member per control-plane group, in the order of their names. A member is called like its group: its name must not
+/// depend on which other groups there are, for its volume is found by it.
 fn default_members(groups: &[InstanceGroup]) -> Vec<EtcdMember> {
     let control_plane = groups.iter().filter(|g| g.spec.role == Role::ControlPlane);
     let mut names: Vec<&str> = control_plane.map(InstanceGroup::name).collect();
     names.sort_unstable();
-    let member = |(name, group): (String, &&str)| EtcdMember {
-        name,
-        instance_group: (*group).to_owned(),
-        ..EtcdMember::default()
-    };
-    member_names(&names).into_iter().zip(&names).map(member).collect()
+    let member =
+        |name: &str| EtcdMember { name: name.to_owned(), instance_group: name.to_owned(), ..EtcdMember::default() };
+    names.into_iter().map(member).collect()
 }
 
 /// Short names for the members of these groups: what distinguishes the groups' names, `a`, `b`, `c`; `etcd-1` for

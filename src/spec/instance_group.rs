@@ -480,8 +480,7 @@ impl InstanceGroupSpec {
 
     /// Whether Auto Scaling replaces spot machines at risk before they are interrupted.
     pub fn capacity_rebalance(&self) -> bool {
-        let by_policy = self.mixed_instances_policy.as_ref().is_some_and(MixedInstancesPolicy::buys_spot);
-        self.capacity_rebalance.unwrap_or(by_policy)
+        self.capacity_rebalance.unwrap_or_else(|| self.buys_spot())
     }
 
     /// The root volume with every default filled in.

@@ -5,7 +5,7 @@
 //! reads the object back, and counts as done if the object is what it wrote.
 
 use std::future::Future;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,6 +19,7 @@ use aws_sdk_s3::types::{Delete, Object, ObjectIdentifier};
 use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
 
 use super::store::{Blob, Entry, Etag, Fetched, Level, Precondition, PutError, Store};
+use crate::cloud::aws::Watch;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use failure::Failure;
@@ -40,12 +41,13 @@ pub struct S3 {
     /// Empty, or ends in a slash.
     prefix: String,
     jitter: u64,
+    kms_key: OnceLock<String>,
 }
 
 /// The client for a configuration: path style when an endpoint is named, for few of those have a name per bucket.
 pub(super) fn client(sdk: &SdkConfig, ctx: &Context, region: Option<&str>) -> Client {
     let named = sdk.endpoint_url().is_some() || ctx.env("AWS_ENDPOINT_URL_S3").is_some();
-    let mut config = aws_sdk_s3::config::Builder::from(sdk).force_path_style(named);
+    let mut config = aws_sdk_s3::config::Builder::from(sdk).force_path_style(named).interceptor(Watch::new(ctx));
     config.set_region(region.map(|r| Region::new(r.to_owned())).or_else(|| sdk.region().cloned()));
     Client::from_conf(config.build())
 }
@@ -60,6 +62,7 @@ impl S3 {
             bucket: bucket.into(),
             prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}/") },
             jitter: ctx.id().as_u64_pair().1,
+            kms_key: OnceLock::new(),
         }
     }
 
@@ -124,7 +127,9 @@ impl S3 {
             let retries = if *when == Precondition::None { client.config().retry_config().cloned() } else { None };
             request.config_override(retry(retries.unwrap_or_else(RetryConfig::disabled))).send()
         });
-        Ok(etag(sent.await?.e_tag()))
+        let done = sent.await?;
+        self.note_key(done.ssekms_key_id());
+        Ok(etag(done.e_tag()))
     }
 
     /// A precondition failed after an attempt without an answer: that attempt was done if the object is what it wrote.
@@ -152,6 +157,13 @@ impl S3 {
     pub(super) async fn delete_bucket(&self) -> Result<()> {
         let sent = self.call(|client| client.delete_bucket().bucket(&self.bucket).customize().send()).await;
         sent.map(drop).map_err(|f| self.error("delete the bucket", f))
+    }
+
+    /// Keeps the name of the key that S3 says an object is encrypted with.
+    fn note_key(&self, key: Option<&str>) {
+        if let Some(key) = key {
+            let _ = self.kms_key.set(key.to_owned());
+        }
     }
 
     fn undecided(&self) -> ExponentialBuilder {
@@ -226,6 +238,14 @@ impl S3 {
 
 #[async_trait]
 impl Store for S3 {
+    fn region(&self) -> Option<String> {
+        self.client().config().region().map(ToString::to_string)
+    }
+
+    fn kms_key(&self) -> Option<String> {
+        self.kms_key.get().cloned()
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Blob>> {
         match self.fetch(key, None).await? {
             Fetched::Changed(blob) => Ok(Some(blob)),
@@ -319,6 +339,7 @@ impl S3 {
             Err(f) if f.is_missing_object() => return Ok(Fetched::Missing),
             Err(f) => return Err(self.error(&format!("read {key}"), f)),
         };
+        self.note_key(object.ssekms_key_id());
         let etag = etag(object.e_tag());
         let bytes = object.body.collect().await;
         let bytes = bytes.map_err(|e| {

@@ -143,6 +143,16 @@ impl Level {
 /// A place that holds objects under keys. Keys are relative, their segments are separated by `/`.
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
+    /// The AWS region that the objects are in, as far as the answers so far have shown.
+    fn region(&self) -> Option<String> {
+        None
+    }
+
+    /// The ARN of the KMS key that the objects are encrypted with, as far as the answers so far have shown.
+    fn kms_key(&self) -> Option<String> {
+        None
+    }
+
     /// Reads an object; `None` if there is none.
     async fn get(&self, key: &str) -> Result<Option<Blob>>;
 

@@ -35,20 +35,6 @@ pub(super) fn render(error: &Error, verbose: bool) -> String {
     lines.join("\n")
 }
 
-/// The error with its causes on one line: `message: cause: cause`, without what was said already.
-pub(super) fn chain(error: &Error) -> String {
-    let mut text = error.message().to_owned();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let link = inner.to_string();
-        if !text.contains(&link) {
-            text.push_str(&format!(": {link}"));
-        }
-        cause = inner.source();
-    }
-    text
-}
-
 fn details(error: &Error) -> impl Iterator<Item = String> {
     error.details().iter().map(|d| format!("  {}", indented(d, "  ")))
 }

@@ -24,7 +24,8 @@ mod words;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -79,6 +80,10 @@ struct Inner {
     warned: Mutex<BTreeSet<String>>,
     /// The progress display that is on the terminal now: printing makes it step aside.
     screen: Mutex<Option<indicatif::MultiProgress>>,
+    /// The progress that is running, if any.
+    running: Mutex<Weak<progress::Shared>>,
+    /// When it was last said that a request is sent again.
+    retry_said: Mutex<Option<Instant>>,
 }
 
 /// What stands at the other end.
@@ -91,6 +96,9 @@ pub struct Terminal {
     /// Someone is there to answer questions.
     pub answers: bool,
 }
+
+/// How often somebody hears of requests that are sent again.
+const RETRY_NEWS: Duration = Duration::from_secs(10);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is behind these locks is whole after every statement: a panic elsewhere can't leave it half changed.
@@ -122,6 +130,8 @@ impl Ui {
             verbose: options.verbose,
             warned: Mutex::default(),
             screen: Mutex::default(),
+            running: Mutex::default(),
+            retry_said: Mutex::default(),
         }))
     }
 
@@ -138,6 +148,8 @@ impl Ui {
             verbose: options.verbose,
             warned: Mutex::default(),
             screen: Mutex::default(),
+            running: Mutex::default(),
+            retry_said: Mutex::default(),
         }));
         (ui, out, err)
     }
@@ -182,6 +194,21 @@ impl Ui {
         let text = text.to_string();
         if lock(&self.0.warned).insert(text.clone()) {
             self.err_line(&format!("{} {text}", Role::Warning.paint("warning:")));
+        }
+    }
+
+    /// Says that a request did not go through and is sent again; `why` names it and what happened. The running progress
+    /// counts it; who has none hears of it now and then.
+    pub fn retried(&self, why: &str) {
+        let running = lock(&self.0.running).upgrade();
+        if let Some(progress) = running {
+            return progress.retried(why);
+        }
+        let mut said = lock(&self.0.retry_said);
+        if said.is_none_or(|at| at.elapsed() > RETRY_NEWS) {
+            *said = Some(Instant::now());
+            drop(said);
+            self.say(format!("{why}: trying again"));
         }
     }
 

@@ -44,7 +44,7 @@ fn verdict(outcome: &Outcome, again: &str) -> Result<()> {
     };
     let mut hints: Vec<&str> = Vec::new();
     for (addr, op, cause) in &outcome.failed {
-        let (doing, why) = (format!("{} {addr}", words::of(*op).verb), super::error::chain(cause));
+        let (doing, why) = (format!("{} {addr}", words::of(*op).verb), cause.chain());
         error = error.detail(if why.starts_with(&doing) { why } else { format!("{doing}: {why}") });
         for hint in cause.hints() {
             if !hints.contains(&hint) {

@@ -99,7 +99,9 @@ def products(question: dict) -> list[str]:
     """Pricing GetProducts' price list for EC2 instances: JSON texts, as AWS answers them."""
     filters = {f["Field"]: f["Value"] for f in question.get("Filters", [])}
     region = filters.get("regionCode", "us-east-1")
-    names = [name for name, _ in offerings("region", region) if filters.get("instanceType", name) == name]
+    # ANY_OF takes names with commas between, TERM_MATCH one name.
+    wanted = filters["instanceType"].split(",") if "instanceType" in filters else None
+    names = [name for name, _ in offerings("region", region) if wanted is None or name in wanted]
     priced = [(name, on_demand(name, region)) for name in names]
     return [json.dumps(_product(name, region, price)) for name, price in priced if price is not None]
 

@@ -203,6 +203,11 @@ class Contract:
         aws.autoscaling.delete_policy(AutoScalingGroupName="one", PolicyName="p")
         assert [p["AutoScalingGroupName"] for p in aws.autoscaling.describe_policies()["ScalingPolicies"]] == ["two"]
 
+    def the_account_s_limits_are_told(self, aws):
+        limits = aws.autoscaling.describe_account_limits()
+        self.assertEqual(limits["NumberOfAutoScalingGroups"], 1)
+        self.assertGreater(limits["MaxNumberOfAutoScalingGroups"], 1)
+
     def metrics_are_enabled_and_disabled(self, aws):
         aws.mixed_group()
         aws.autoscaling.enable_metrics_collection(AutoScalingGroupName="g", Granularity="1Minute")

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use kspot::apply::{self, Outcome, Silent};
 use kspot::cloud::aws::AwsCloud;
 use kspot::cloud::{Cloud, Ids, Live, Scope};
+use kspot::context::Context;
 use kspot::plan::{self, Action, Plan};
 use kspot::resource::{Addr, Desired, Kind, Resource, Tags, tags};
 use tokio_util::sync::CancellationToken;
@@ -53,7 +54,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn on(bed: &Bed) -> Stage {
-        let cloud = AwsCloud::new(&bed.sdk_config().await).unwrap();
+        let cloud = AwsCloud::new(&bed.sdk_config().await, &Context::system()).unwrap();
         Stage { cloud, scope: Scope::of(CLUSTER) }
     }
 

@@ -53,6 +53,7 @@ fn subnet(name: &str, zone: &str, third: u8) -> (Addr, Subnet) {
         ipv6: None,
         resource_name_dns: true,
         assign_ipv6: false,
+        dns64: false,
         tags: tagged_also(name, "kubernetes.io/role/elb", "1"),
     };
     (Addr::new(Kind::Subnet, name), subnet)

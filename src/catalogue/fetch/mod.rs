@@ -23,7 +23,8 @@ use super::image::{ImageInfo, ImageSpec};
 use super::pages::{self, Page};
 use super::prices::Prices;
 use super::{Catalogue, InstanceType, Zone};
-use crate::cloud::aws::AwsError;
+use crate::cloud::aws::{AwsError, Watch};
+use crate::context::Context;
 use crate::error::{Error, Result};
 
 /// Who can be asked for a catalogue: AWS, or a stand-in in tests.
@@ -33,6 +34,8 @@ pub trait Market: Send + Sync {
     async fn inventory(&self, only: Option<&BTreeSet<String>>, now: Timestamp) -> Result<Catalogue>;
     /// Spot prices in force in these zones, and on-demand prices. What can't be had is said in [`Prices::missing`].
     async fn prices(&self, zones: &[String], now: Timestamp) -> Prices;
+    /// The same of these types alone, in every zone: two requests, a page each.
+    async fn prices_of(&self, types: &BTreeSet<String>, now: Timestamp) -> Prices;
     /// The image that a spec means now; for a pattern the newest of this architecture.
     async fn image(&self, spec: &ImageSpec, architecture: Option<&str>) -> Result<ImageInfo>;
 }
@@ -57,7 +60,7 @@ pub struct PlacementScore {
 
 impl Aws {
     /// Clients for the configuration's region; an error when no region is set.
-    pub fn new(config: &SdkConfig) -> Result<Self> {
+    pub fn new(config: &SdkConfig, context: &Context) -> Result<Self> {
         let region = config
             .region()
             .map(ToString::to_string)
@@ -67,7 +70,12 @@ impl Aws {
             .region(Region::new(pricing_region(&region)))
             .retry_config(RetryConfig::standard().with_max_attempts(2))
             .build();
-        Ok(Aws { ec2: aws_sdk_ec2::Client::new(config), pricing: aws_sdk_pricing::Client::from_conf(pricing), region })
+        let ec2 = aws_sdk_ec2::config::Builder::from(config).interceptor(Watch::new(context)).build();
+        Ok(Aws {
+            ec2: aws_sdk_ec2::Client::from_conf(ec2),
+            pricing: aws_sdk_pricing::Client::from_conf(pricing),
+            region,
+        })
     }
 
     async fn zones(&self) -> Result<BTreeMap<String, Zone>> {
@@ -164,27 +172,13 @@ impl Market for Aws {
     }
 
     async fn prices(&self, zones: &[String], now: Timestamp) -> Prices {
-        let (spot, on_demand) = futures::join!(self.spot_prices(zones, now), self.on_demand_prices());
-        let mut prices = Prices::none(now);
-        let mut sources = Vec::new();
-        match spot {
-            Ok(points) => {
-                sources.push("EC2 spot price history".to_owned());
-                points.into_iter().for_each(|(name, zone, price)| prices.add_spot(&name, &zone, price));
-            }
-            Err(error) => prices.missing.push(format!("spot prices are unknown: {}", told(&error))),
-        }
-        match on_demand {
-            Ok(list) => {
-                sources.push(format!("AWS price list of {}", list.published.as_deref().unwrap_or("an unknown date")));
-                prices.on_demand = list.usd_per_hour;
-            }
-            Err(error) => prices.missing.push(format!("on-demand prices are unknown: {}", told(&error))),
-        }
-        if !sources.is_empty() {
-            prices.source = sources.join(", ");
-        }
-        prices
+        let (spot, on_demand) = futures::join!(self.spot_prices(zones, now), self.on_demand_prices(None));
+        both(spot, on_demand, now)
+    }
+
+    async fn prices_of(&self, types: &BTreeSet<String>, now: Timestamp) -> Prices {
+        let (spot, on_demand) = futures::join!(self.spot_prices_of(types, now), self.on_demand_prices(Some(types)));
+        both(spot, on_demand, now)
     }
 
     async fn image(&self, spec: &ImageSpec, architecture: Option<&str>) -> Result<ImageInfo> {
@@ -192,12 +186,28 @@ impl Market for Aws {
     }
 }
 
-/// An error with its cause, in one line.
-fn told(error: &Error) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
+/// Prices of both sorts; what could not be had is said.
+fn both(spot: Result<Vec<spot::Point>>, on_demand: Result<on_demand::PriceList>, now: Timestamp) -> Prices {
+    let mut prices = Prices::none(now);
+    let mut sources = Vec::new();
+    match spot {
+        Ok(points) => {
+            sources.push("EC2 spot price history".to_owned());
+            points.into_iter().for_each(|(name, zone, price)| prices.add_spot(&name, &zone, price));
+        }
+        Err(error) => prices.missing.push(format!("spot prices are unknown: {}", error.chain())),
     }
+    match on_demand {
+        Ok(list) => {
+            sources.push(format!("AWS price list of {}", list.published.as_deref().unwrap_or("an unknown date")));
+            prices.on_demand = list.usd_per_hour;
+        }
+        Err(error) => prices.missing.push(format!("on-demand prices are unknown: {}", error.chain())),
+    }
+    if !sources.is_empty() {
+        prices.source = sources.join(", ");
+    }
+    prices
 }
 
 /// The region whose Pricing endpoint knows this region's prices.

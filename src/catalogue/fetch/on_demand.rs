@@ -1,14 +1,18 @@
 //! On-demand prices out of the Pricing service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_pricing::types::{Filter, FilterType};
+use futures::future::try_join_all;
 use serde::Deserialize;
 
 use super::Aws;
 use crate::catalogue::pages::{self, Page};
 use crate::cloud::aws::AwsError;
 use crate::error::{Error, Result};
+
+/// The longest value of a filter that the Pricing service takes.
+const FILTER_VALUE: usize = 1024;
 
 /// The on-demand prices of a region.
 #[derive(Debug, PartialEq)]
@@ -59,20 +63,32 @@ struct Dimension {
 }
 
 impl Aws {
-    /// On-demand prices for Linux on shared hardware.
-    pub(super) async fn on_demand_prices(&self) -> Result<PriceList> {
+    /// On-demand prices for Linux on shared hardware, of every type or of these alone.
+    pub(super) async fn on_demand_prices(&self, only: Option<&BTreeSet<String>>) -> Result<PriceList> {
+        let types: Vec<Option<String>> = match only {
+            Some(names) => lists(names).into_iter().map(Some).collect(),
+            None => vec![None],
+        };
+        let entries = try_join_all(types.into_iter().map(|types| self.products(types))).await?;
+        price_list(&entries.concat())
+    }
+
+    async fn products(&self, types: Option<String>) -> Result<Vec<String>> {
         let doing = "read the on-demand prices";
-        let filters: Vec<Filter> = [
+        let exact = [
             ("operatingSystem", "Linux"),
             ("regionCode", self.region.as_str()),
             ("capacitystatus", "Used"),
             ("preInstalledSw", "NA"),
             ("tenancy", "Shared"),
-        ]
-        .into_iter()
-        .map(|(field, value)| Filter::builder().r#type(FilterType::TermMatch).field(field).value(value).build())
-        .collect::<Result<_, _>>()
-        .map_err(|e| Error::failed(doing).because(e))?;
+        ];
+        let exact = exact.map(|(field, value)| (FilterType::TermMatch, field, value.to_owned()));
+        let filters: Vec<Filter> = exact
+            .into_iter()
+            .chain(types.map(|types| (FilterType::AnyOf, "instanceType", types)))
+            .map(|(sort, field, value)| Filter::builder().r#type(sort).field(field).value(value).build())
+            .collect::<Result<_, _>>()
+            .map_err(|e| Error::failed(doing).because(e))?;
         let entries = pages::collect(doing, |token| {
             let call = self.pricing.get_products().service_code("AmazonEC2").format_version("aws_v1");
             let call = call.set_filters(Some(filters.clone())).max_results(100).set_next_token(token);
@@ -81,8 +97,23 @@ impl Aws {
                 Ok(Page { items: answer.price_list.unwrap_or_default(), next: answer.next_token })
             }
         });
-        price_list(&entries.await?)
+        entries.await
     }
+}
+
+/// Names as the filter `ANY_OF` takes them: with commas between, at most [`FILTER_VALUE`] bytes each.
+fn lists(names: &BTreeSet<String>) -> Vec<String> {
+    let mut lists: Vec<String> = Vec::new();
+    for name in names {
+        match lists.last_mut() {
+            Some(list) if list.len() + 1 + name.len() <= FILTER_VALUE => {
+                list.push(',');
+                list.push_str(name);
+            }
+            _ => lists.push(name.clone()),
+        }
+    }
+    lists
 }
 
 /// Reads the products' JSON. An hour that costs nothing is no price; of several prices of a type the lowest counts.
@@ -114,6 +145,17 @@ mod tests {
             "terms": {"OnDemand": {"A.B": {"priceDimensions": {"A.B.C": {"unit": "Hrs", "pricePerUnit": {"USD": usd}}}}}},
         })
         .to_string()
+    }
+
+    /// Every name is in exactly one list, and no list is longer than a filter's value may be.
+    #[test]
+    fn names_are_cut_into_lists() {
+        let names: BTreeSet<String> = (0..300).map(|n| format!("m{n}.2xlarge")).collect();
+        let lists = lists(&names);
+        assert!(lists.iter().all(|list| list.len() <= FILTER_VALUE) && lists.len() < 5);
+        let again: Vec<&str> = lists.iter().flat_map(|list| list.split(',')).collect();
+        assert!(again.into_iter().eq(names.iter().map(String::as_str)));
+        assert!(super::lists(&BTreeSet::new()).is_empty());
     }
 
     /// Prices come out of the nested form; free hours and products without terms are unknown; rubbish is an error.

@@ -44,7 +44,7 @@ fn aws(answer: fn(&str) -> (u16, String)) -> (Aws, Stub) {
         .retry_config(RetryConfig::disabled())
         .http_client(http)
         .build();
-    (Aws::new(&config).unwrap(), stub)
+    (Aws::new(&config, &Context::system()).unwrap(), stub)
 }
 
 fn parameter<'b>(body: &'b str, name: &str) -> Option<&'b str> {

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args as ClapArgs, ValueEnum};
 
+use crate::cli::selector;
 use crate::cli::session::Session;
 use crate::cli::specs;
 use crate::cli::update::Preview;
 use crate::error::{Context as _, Error, Result};
+use crate::ops::create::SpotWorkers;
+use crate::ops::facts::Facts;
 use crate::ops::new_cluster::{Machines, NewCluster};
 use crate::spec::KubernetesVersion;
 use crate::spec::instance_group::Tenancy;
@@ -118,8 +121,14 @@ pub(super) struct Args {
     node_usage_class: Option<UsageClass>,
 
     /// vCPUs of a spot worker
-    #[arg(long, value_name = "N", requires = "node_usage_class", help_heading = "Spot at birth")]
-    vcpus: Option<i32>,
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "node_usage_class",
+        conflicts_with = "node_size",
+        help_heading = "Spot at birth"
+    )]
+    vcpus: Option<u32>,
 
     /// Memory of a spot worker, for example 16GiB
     #[arg(long, value_name = "SIZE", requires = "node_usage_class", help_heading = "Spot at birth")]
@@ -300,9 +309,13 @@ impl Args {
         let new = self.options(&name)?;
         self.remark(session, &new);
         let mut draft = crate::ops::create::draft(&new, &self.sets, &self.unsets)?;
-        draft
-            .pin_images(&crate::ops::facts::Facts::new(&session.sdk(Some(&draft.region()?)).await, &session.context)?)
-            .await?;
+        let region = draft.region()?;
+        if self.node_usage_class == Some(UsageClass::Spot) {
+            let catalogue = selector::catalogue(session, &region).await?;
+            let ask = SpotWorkers { vcpus: self.vcpus, memory: self.memory.clone() };
+            selector::show::selection(session, "workers", &draft.use_spot(&catalogue, &ask)?, false);
+        }
+        draft.pin_images(&Facts::new(&session.sdk(Some(&region)).await, &session.context)?).await?;
         if self.dry_run {
             return specs::print(session, &draft.objects(), self.output);
         }
@@ -313,9 +326,9 @@ impl Args {
             command: "create cluster",
             message: self.message.as_deref(),
         };
-        specs::create_all(session, &change, draft.objects()).await?;
+        let written = specs::create_all(session, &change, draft.objects()).await?;
         session.ui.say(format!("cluster {name} has its specs in {}", store.describe()));
-        Preview { cluster: name, yes: self.yes, ..Preview::default() }.run(session).await
+        Preview { cluster: name, yes: self.yes, specs: Some(written), ..Preview::default() }.run(session).await
     }
 
     /// What a user should know of what was chosen for them.

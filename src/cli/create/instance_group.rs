@@ -78,7 +78,7 @@ impl Args {
         let specs = read(&store, &cluster).await?;
         let mut group = self.group(&cluster);
         let site = session.site_for(&specs).await?;
-        crate::ops::create::pin_image(&site.facts, &mut group).await?;
+        site.facts.pin_images(std::iter::once(&mut group)).await?;
         let object = Object::InstanceGroup(Box::new(group));
         if self.dry_run {
             return specs::print(session, &[object], self.output);

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use serde_json::json;
 
 use super::filters::Filters;
 use super::{Source, show};
@@ -48,7 +47,7 @@ pub(in crate::cli) struct Args {
     advisor: Option<PathBuf>,
 
     /// Say why each type is or is not in the set; with a type, about that one
-    #[arg(long, value_name = "TYPE", num_args = 0..=1, require_equals = true, default_missing_value = "", help_heading = "Choice")]
+    #[arg(long, value_name = "TYPE", num_args = 0..=1, default_missing_value = "", help_heading = "Choice")]
     explain: Option<String>,
 
     /// Ask AWS how likely spot capacity for so many machines of the set is
@@ -125,15 +124,11 @@ impl Args {
         let split = Split { sizes: self.ig_count, per_zone: self.per_zone };
         let planned = plan(&scope, &query, &options, &self.settings(&cluster), split)?;
         self.remark(session, &scope, &planned).await?;
-        let objects = planned
-            .iter()
-            .map(|p| {
-                let subnets = if self.per_zone { &[][..] } else { &self.subnets[..] };
-                let group = crate::ops::spot::group(&specs.cluster, &p.group, subnets)?;
-                Ok(Object::InstanceGroup(Box::new(group)))
-            })
-            .collect::<Result<Vec<Object>>>()?;
-        let objects = self.pinned(session, &specs, objects).await?;
+        let subnets = if self.per_zone { &[][..] } else { &self.subnets[..] };
+        let groups = planned.iter().map(|p| crate::ops::spot::group(&specs.cluster, &p.group, subnets));
+        let mut groups = groups.collect::<Result<Vec<_>>>()?;
+        session.site_for(&specs).await?.facts.pin_images(groups.iter_mut()).await?;
+        let objects: Vec<Object> = groups.into_iter().map(|g| Object::InstanceGroup(Box::new(g))).collect();
         if !self.dry_run {
             let command = format!("toolbox instance-selector {}", self.group);
             let change =
@@ -158,22 +153,6 @@ impl Args {
             specs::recorded(session, &cluster, revision.as_ref());
         }
         specs::print(session, &objects, self.output)
-    }
-
-    /// The groups with their images pinned.
-    async fn pinned(&self, session: &Session, specs: &Specs, objects: Vec<Object>) -> Result<Vec<Object>> {
-        let facts = session.site_for(specs).await?.facts;
-        let mut pinned = Vec::new();
-        for object in objects {
-            match object {
-                Object::InstanceGroup(mut group) => {
-                    crate::ops::create::pin_image(&facts, &mut group).await?;
-                    pinned.push(Object::InstanceGroup(group));
-                }
-                other => pinned.push(other),
-            }
-        }
-        Ok(pinned)
     }
 
     fn settings(&self, cluster: &str) -> Settings {
@@ -223,8 +202,7 @@ impl Args {
         for p in planned {
             show::selection(session, &p.group.name, &p.selection, self.explain.as_deref() == Some(""));
             if let Some(name) = self.explain.as_deref().filter(|n| !n.is_empty()) {
-                let verdict = p.selection.explain(scope, name)?;
-                session.ui.say(format!("{name}: {}", serde_json::to_string(&json!(verdict)).unwrap_or_default()));
+                session.ui.say(format!("{name}: {}", p.selection.explain(scope, name)?));
             }
             if let Some(capacity) = self.placement_score {
                 self.score(session, &p.selection, capacity).await?;
@@ -235,7 +213,7 @@ impl Args {
 
     /// AWS's own guess; a region or an emulator without it costs a warning, not the command.
     async fn score(&self, session: &Session, selection: &Selection, capacity: i32) -> Result<()> {
-        let market = Aws::new(&session.sdk(Some(&selection.region)).await)?;
+        let market = Aws::new(&session.sdk(Some(&selection.region)).await, &session.context)?;
         match market.placement_scores(&selection.types, capacity, true).await {
             Ok(scores) => {
                 for s in scores {

@@ -3,7 +3,7 @@
 pub(super) mod filters;
 pub(super) mod group;
 pub(super) mod lint;
-mod show;
+pub(super) mod show;
 
 use std::path::PathBuf;
 
@@ -42,7 +42,7 @@ impl Source {
             let need = Need { key: key(&config, &session.context), now, prices, refresh: self.refresh };
             let cache = Cache::from_env(|name| session.context.env(name).map(str::to_owned))?;
             let waiting = session.ui.waiting("reading the catalogue");
-            let loaded = load(&cache, &need, async || Aws::new(&config)).await?;
+            let loaded = load(&cache, &need, async || Aws::new(&config, &session.context)).await?;
             drop(waiting);
             for note in &loaded.notes {
                 session.ui.warn(note);

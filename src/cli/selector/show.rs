@@ -2,10 +2,11 @@
 
 use crate::cli::session::Session;
 use crate::select::choose::Selection;
+use crate::select::explain;
 use crate::ui::{Cell, Column, Table, money};
 
 /// Says what was chosen and why; stdout stays free for the specs.
-pub(super) fn selection(session: &Session, group: &str, selection: &Selection, explain: bool) {
+pub(in crate::cli) fn selection(session: &Session, group: &str, selection: &Selection, explain: bool) {
     let size = &selection.size;
     session.ui.say(format!(
         "{group}: {} types of {} vCPUs and {} GiB ({}) in {}",
@@ -19,6 +20,9 @@ pub(super) fn selection(session: &Session, group: &str, selection: &Selection, e
     if explain {
         for pick in &selection.picks {
             session.ui.say(format!("  {}: {}", pick.name, pick.reason));
+        }
+        for (filter, types) in explain::by_first_filter(&selection.filtered) {
+            session.ui.say(format!("rejected by {filter} ({}): {}", types.len(), types.join(" ")));
         }
     }
     let score = &selection.score;

@@ -80,6 +80,19 @@ impl AwsCloud {
         Ok(best.map(|(_, id)| id))
     }
 
+    /// Checks that a private hosted zone answers in a VPC.
+    pub async fn check_zone_serves(&self, zone: &str, vpc: &str) -> Result<()> {
+        let answer = self.route53.get_hosted_zone().id(zone).customize().send().await;
+        let answer = answer.map_err(|e| AwsError::of(format!("read the hosted zone {zone}"), &e))?;
+        if answer.vpcs().iter().any(|v| v.vpc_id() == Some(vpc)) {
+            return Ok(());
+        }
+        Err(Error::failed(format!("the private hosted zone {zone} does not answer in {vpc}")).hint(format!(
+            "aws route53 associate-vpc-with-hosted-zone --hosted-zone-id {zone} --vpc VPCRegion={},VPCId={vpc}",
+            self.region
+        )))
+    }
+
     /// The internet gateway of somebody else's VPC.
     pub async fn internet_gateway_of(&self, vpc: &str) -> Result<Option<String>> {
         let call = self.ec2.describe_internet_gateways().filters(filter("attachment.vpc-id", [vpc.to_owned()]));

@@ -3,7 +3,9 @@
 pub mod error;
 pub mod lookup;
 pub mod once;
+pub mod quotas;
 mod sweep;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +16,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 use super::{Attrs, Cloud, Ids, Live, Observed, Scope, Update};
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::resource::{Addr, Created, Ref, Resource, tags};
 use crate::state::Store;
 pub use error::{AwsError, Class};
+pub use trouble::Watch;
 
 /// The account that commands act in.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -73,21 +77,30 @@ pub async fn sdk_config(region: Option<&str>) -> SdkConfig {
     loader.load().await
 }
 
+/// A service's client whose attempts are watched.
+macro_rules! client {
+    ($service:ident, $config:expr, $watch:expr) => {
+        $service::Client::from_conf($service::config::Builder::from($config).interceptor($watch.clone()).build())
+    };
+}
+
 impl AwsCloud {
-    /// Clients for the configuration's region; an error when no region is set.
-    pub fn new(config: &SdkConfig) -> Result<Self> {
+    /// Clients for the configuration's region; an error when no region is set. The context's listener is told of
+    /// requests that are sent again.
+    pub fn new(config: &SdkConfig, context: &Context) -> Result<Self> {
         let region = config.region().map(ToString::to_string).ok_or_else(|| {
             Error::failed("no AWS region is set").hint("set AWS_REGION, or name zones: the region follows from them")
         })?;
+        let watch = Watch::new(context);
         Ok(AwsCloud {
-            ec2: aws_sdk_ec2::Client::new(config),
-            autoscaling: aws_sdk_autoscaling::Client::new(config),
-            elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
-            iam: aws_sdk_iam::Client::new(config),
-            sqs: aws_sdk_sqs::Client::new(config),
-            events: aws_sdk_eventbridge::Client::new(config),
-            route53: aws_sdk_route53::Client::new(config),
-            sts: aws_sdk_sts::Client::new(config),
+            ec2: client!(aws_sdk_ec2, config, watch),
+            autoscaling: client!(aws_sdk_autoscaling, config, watch),
+            elb: client!(aws_sdk_elasticloadbalancingv2, config, watch),
+            iam: client!(aws_sdk_iam, config, watch),
+            sqs: client!(aws_sdk_sqs, config, watch),
+            events: client!(aws_sdk_eventbridge, config, watch),
+            route53: client!(aws_sdk_route53, config, watch),
+            sts: client!(aws_sdk_sts, config, watch),
             region,
             store: None,
         })

@@ -47,9 +47,16 @@ fn state_store(input: &Input<'_>) -> Vec<Statement> {
             Statement::allow(["s3:GetBucketLocation"]).on([bucket.clone()]),
         ]);
     }
-    let elsewhere: BTreeSet<String> = backup_stores(input).map(|path| input.s3_arn(&format!("{path}/*"))).collect();
-    if !elsewhere.is_empty() {
-        all.push(Statement::allow(["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]).on(elsewhere));
+    for path in backup_stores(input).collect::<BTreeSet<_>>() {
+        let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
+        let below = if prefix.is_empty() { "*".to_owned() } else { format!("{prefix}/*") };
+        let bucket = input.s3_arn(bucket);
+        let objects = Statement::allow(["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]);
+        all.extend([
+            objects.on([format!("{bucket}/{below}")]),
+            Statement::allow(["s3:ListBucket"]).on([bucket.clone()]).when("StringLike", "s3:prefix", below),
+            Statement::allow(["s3:GetBucketLocation"]).on([bucket]),
+        ]);
     }
     all
 }
@@ -65,6 +72,11 @@ fn keys(input: &Input<'_>) -> Vec<Statement> {
     let mut all = Vec::new();
     if let Some(key) = &input.cluster.spec.key_store_kms_key {
         all.push(on_key(input, Statement::allow(["kms:Decrypt"]), key));
+    }
+    if let Store::S3 { kms_key: Some(key), region, .. } = input.store {
+        let s3 = format!("s3.{region}.{}", input.dns_suffix());
+        let used = Statement::allow(["kms:Decrypt", "kms:GenerateDataKey"]).when("StringEquals", "kms:ViaService", s3);
+        all.push(on_key(input, used, key));
     }
     let members = input.cluster.spec.etcd_clusters.iter().flat_map(|e| &e.etcd_members);
     let volumes: BTreeSet<&str> = members.filter_map(|m| m.kms_key_id.as_deref()).collect();
@@ -111,7 +123,8 @@ fn on_key(input: &Input<'_>, statement: Statement, key: &str) -> Statement {
 
 /// The API's record, which follows the machines when no load balancer stands before them.
 fn published_address(input: &Input<'_>) -> Vec<Statement> {
-    let zones = format!("arn:{}:route53:::hostedzone/*", input.account.partition);
+    let zone = input.facts.hosted_zone.as_deref().unwrap_or("*");
+    let zones = format!("arn:{}:route53:::hostedzone/{zone}", input.account.partition);
     let change = Statement::allow(["route53:ChangeResourceRecordSets"]).on([zones.clone()]);
     let name = input.cluster.api_public_name().unwrap_or_else(|| input.names().below("api"));
     vec![

@@ -45,6 +45,12 @@ fn cloud_controller(input: &Input<'_>) -> Vec<Statement> {
             "ec2:CreateAction",
             "CreateSecurityGroup",
         ),
+        // Later tags of such a group; the one that makes it the cluster's stays.
+        Statement::allow(["ec2:CreateTags", "ec2:DeleteTags"]).on(group()).tagged(cluster).when(
+            "Null",
+            "aws:RequestTag/KubernetesCluster",
+            "true",
+        ),
         Statement::allow(CLOUD_CONTROLLER_CHANGES).tagged(cluster),
     ]
 }
@@ -69,7 +75,7 @@ const CLOUD_CONTROLLER_READS: [&str; 17] = [
     "elasticloadbalancing:DescribeTargetHealth",
 ];
 
-const CLOUD_CONTROLLER_CHANGES: [&str; 23] = [
+const CLOUD_CONTROLLER_CHANGES: [&str; 25] = [
     "ec2:AuthorizeSecurityGroupIngress",
     "ec2:DeleteSecurityGroup",
     "ec2:ModifyInstanceAttribute",
@@ -79,6 +85,7 @@ const CLOUD_CONTROLLER_CHANGES: [&str; 23] = [
     "elasticloadbalancing:AttachLoadBalancerToSubnets",
     "elasticloadbalancing:ConfigureHealthCheck",
     "elasticloadbalancing:CreateLoadBalancerListeners",
+    "elasticloadbalancing:CreateLoadBalancerPolicy",
     "elasticloadbalancing:DeleteListener",
     "elasticloadbalancing:DeleteLoadBalancer",
     "elasticloadbalancing:DeleteLoadBalancerListeners",
@@ -92,6 +99,7 @@ const CLOUD_CONTROLLER_CHANGES: [&str; 23] = [
     "elasticloadbalancing:ModifyTargetGroupAttributes",
     "elasticloadbalancing:RegisterInstancesWithLoadBalancer",
     "elasticloadbalancing:RegisterTargets",
+    "elasticloadbalancing:SetLoadBalancerPoliciesForBackendServer",
     "elasticloadbalancing:SetLoadBalancerPoliciesOfListener",
 ];
 

@@ -21,6 +21,9 @@ pub(super) struct ControlPlane<'a> {
     /// The record that follows the machines when there is no load balancer.
     #[serde(skip_serializing_if = "Option::is_none")]
     published_name: Option<String>,
+    /// The zone of that record, if it existed before the cluster; else the zone that is called like the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published_zone: Option<&'a str>,
     /// The instance profiles (ARNs) of machines that may join as workers.
     worker_profiles: BTreeSet<String>,
     api_server: KubeApiServerConfig,
@@ -77,6 +80,7 @@ pub(super) fn of<'a>(input: &Input<'a>, group: &InstanceGroup) -> Result<Control
         certificate_names: certificate_names(input),
         load_balancer: behind_balancer.then(|| input.names().balancer("api")),
         published_name: input.cluster.api_public_name().filter(|_| !behind_balancer),
+        published_zone: input.facts.hosted_zone.as_deref().filter(|_| !behind_balancer),
         worker_profiles: worker_profiles(input),
         api_server: spec.kube_api_server.clone().unwrap_or_default(),
         controller_manager: spec.kube_controller_manager.clone().unwrap_or_default(),

@@ -44,12 +44,13 @@ fn every_right_to_change_is_bound() {
         for statement in statements(&fixture.build(), &role) {
             // Creating a group is checked for the VPC as well, which may be somebody else's and carries no tag then.
             let in_vpc = list(&statement["Action"]) == ["ec2:CreateSecurityGroup"];
-            // The key store's key is named by the spec.
-            let key = list(&statement["Action"]) == ["kms:Decrypt"];
+            // The key store's key and the bucket for snapshots are named by the spec.
+            let named = list(&statement["Action"]) == ["kms:Decrypt"]
+                || statement["Resource"].to_string().contains("arn:aws:s3:::etcd-backups/ha/");
             // The queue's name is the cluster's, shortened where that is long.
             let queue = crate::model::naming::Names::of(cluster).termination_queue();
             assert!(
-                in_vpc || key || is_bound(cluster, &statement) || is_bound(&queue, &statement),
+                in_vpc || named || is_bound(cluster, &statement) || is_bound(&queue, &statement),
                 "{case}: {statement}"
             );
         }

@@ -18,6 +18,7 @@ mod tests;
 mod word;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -58,6 +59,12 @@ pub struct Reason {
     pub want: String,
     /// What the type has.
     pub have: String,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} wants {}, it has {}", self.filter, self.want, self.have)
+    }
 }
 
 /// How many types one filter rejects.

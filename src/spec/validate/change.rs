@@ -2,6 +2,7 @@
 
 use super::Report;
 use crate::spec::cluster::Cluster;
+use crate::spec::etcd::EtcdMember;
 use crate::spec::object::Kind;
 use crate::spec::problem::{Problem, Problems};
 
@@ -73,6 +74,12 @@ fn etcd_members_stay(applied: &Cluster, wanted: &Cluster, report: &mut Report) {
             );
             continue;
         };
+        let stays = |old: &&EtcdMember| new.etcd_members.iter().any(|m| m.name == old.name);
+        for gone in old.etcd_members.iter().filter(|old| !stays(old)) {
+            let message =
+                format!("member {} of etcd cluster {} can't be removed: its data would be lost", gone.name, old.name);
+            report.error(format!("spec.etcdClusters[{i}].etcdMembers"), message);
+        }
         for (j, member) in new.etcd_members.iter().enumerate() {
             let before = old.etcd_members.iter().find(|m| m.name == member.name);
             if let Some(before) = before.filter(|before| before.instance_group != member.instance_group) {

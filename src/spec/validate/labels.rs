@@ -13,7 +13,21 @@ const GROUP_TAG: &str = "kops.k8s.io/instancegroup";
 
 /// Tags AWS allows on a resource, and how many of them kspot needs itself.
 const TAGS: usize = 50;
-const OWN_TAGS: usize = 10;
+const OWN_TAGS: usize = 16;
+
+/// What stands before labels and taints in the tags by which the cluster autoscaler knows them.
+const TEMPLATE_LABEL: &str = "k8s.io/cluster-autoscaler/node-template/label/";
+const TEMPLATE_TAINT: &str = "k8s.io/cluster-autoscaler/node-template/taint/";
+
+/// The longest key of a tag.
+const TAG_KEY: usize = 128;
+
+/// Whether a label or taint key fits into its tag.
+fn fits_a_tag(prefix: &str, key: &str, path: &str, report: &mut Report) {
+    report.require(prefix.len() + key.len() <= TAG_KEY, path, || {
+        format!("{key} is too long: with {prefix} before it, it is a tag, whose key has at most {TAG_KEY} characters")
+    });
+}
 
 /// What is wrong with a label key: `[prefix/]name`.
 fn key_error(key: &str) -> Option<String> {
@@ -41,6 +55,7 @@ fn node_labels(_: &Specs, group: &InstanceGroup, report: &mut Report) {
         if let Some(error) = key_error(key) {
             report.error(path.clone(), error);
         }
+        fits_a_tag(TEMPLATE_LABEL, key, &path, report);
         report.require(is_word(value), path, || {
             format!("{value:?} is not a label value: letters, digits, '-', '_' and '.', at most 63")
         });
@@ -54,6 +69,7 @@ fn taints(_: &Specs, group: &InstanceGroup, report: &mut Report) {
         if let Some(error) = key_error(&taint.key) {
             report.error(path.clone(), error);
         }
+        fits_a_tag(TEMPLATE_TAINT, &taint.key, &path, report);
         report.require(is_word(&taint.value), path.clone(), || format!("{:?} is not a taint value", taint.value));
         report.require(seen.insert((&taint.key, taint.effect)), path, || {
             format!("a taint {} with the effect {} stands here twice", taint.key, taint.effect.as_str())

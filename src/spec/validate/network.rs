@@ -14,6 +14,7 @@ pub(super) const CLUSTER_RULES: &[ClusterRule] = &[
     dns_service_is_in_the_service_range,
     one_pod_network,
     local_names_are_never_published,
+    a_given_private_zone_has_its_network,
 ];
 
 /// Whether two ranges share an address.
@@ -40,6 +41,15 @@ pub(super) fn virtual_ranges(specs: &Specs) -> Vec<(&'static str, &'static str, 
         ("spec.podCIDR", "pods", spec.pod_cidr()),
         ("spec.serviceClusterIPRange", "services", spec.service_cluster_ip_range()),
     ]
+}
+
+/// A private zone answers only in the VPCs that it is associated with: one that exists can't know a VPC that does not.
+fn a_given_private_zone_has_its_network(specs: &Specs, report: &mut Report) {
+    let spec = &specs.cluster.spec;
+    let given = specs.cluster.dns_type() == DnsType::Private && spec.dns_zone.is_some();
+    report.require(!given || spec.network_id.is_some(), "spec.dnsZone", || {
+        "a private zone that exists needs a VPC that exists: leave dnsZone out for a zone of the cluster's own, or name the zone's VPC in spec.networkID".to_owned()
+    });
 }
 
 fn network_sizes(specs: &Specs, report: &mut Report) {

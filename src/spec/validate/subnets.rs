@@ -127,7 +127,9 @@ fn egress_is_known(specs: &Specs, report: &mut Report) {
             report.require(known, path.clone(), || {
                 format!("{egress:?} is none of nat-..., eipalloc-..., i-..., tgw-... and External")
             });
-            report.require(subnet.subnet_type.is_private(), path, || "only private subnets have an egress".to_owned());
+            let private = subnet.subnet_type.is_private();
+            report.require(private, path.clone(), || "only private subnets have an egress".to_owned());
+            exists_already(specs, egress, path, report);
         }
         if let Some(ip) = &subnet.public_ip {
             let path = format!("{path}.publicIP");
@@ -139,6 +141,14 @@ fn egress_is_known(specs: &Specs, report: &mut Report) {
             });
         }
     }
+}
+
+/// What is in a VPC, or attached to it, can't be there before the VPC is.
+fn exists_already(specs: &Specs, id: &str, path: String, report: &mut Report) {
+    let of_a_vpc = is_id(id, &["nat-", "i-", "tgw-", "pcx-", "igw-", "eigw-"]);
+    report.require(!of_a_vpc || specs.cluster.spec.network_id.is_some(), path, || {
+        format!("{id} needs a VPC that exists: name it in spec.networkID")
+    });
 }
 
 fn routes_are_of_private_subnets(specs: &Specs, report: &mut Report) {

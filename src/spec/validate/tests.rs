@@ -147,7 +147,8 @@ fn subnets() {
             ("spec.subnets[0].zone", "us-east-1", "not a zone"),
             ("spec.subnets[2].name", "private-1b", "two subnets are named private-1b"),
             ("spec.subnets[1].egress", "vgw-1", "is none of nat-"),
-            ("spec.subnets[0].egress", "nat-1", "only private subnets have an egress"),
+            ("spec.subnets[0].egress", "eipalloc-1", "only private subnets have an egress"),
+            ("spec.subnets[1].egress", "tgw-1", "tgw-1 needs a VPC that exists"),
             ("spec.subnets[1].type", "DualStack", "DualStack is for IPv6 clusters"),
             ("spec.topology.nat", "None", "warning: spec.subnets[1]: machines here reach no internet"),
             ("spec.networkID", "subnet-1", "not the id of a VPC"),
@@ -416,6 +417,10 @@ fn changes() {
     assert!(
         changed("spec.etcdClusters[0].etcdMembers[0].instanceGroup", "x")
             .contains("can't move from group control-plane-a")
+    );
+    assert!(
+        changed("spec.etcdClusters[0].etcdMembers[0].name", "x")
+            .contains("member a of etcd cluster main can't be removed")
     );
     assert!(changed("spec.etcdClusters[0].name", "events").contains("etcd cluster main can't be removed"));
     let version = |text: &str| text.parse().unwrap();

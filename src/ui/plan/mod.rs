@@ -138,14 +138,15 @@ fn cost_lines(cost: &Cost) -> String {
     };
     let unknown = match cost.unknown {
         0 => String::new(),
-        n => format!(", without {} of unknown price", size::count(n, "thing")),
+        n => format!(", without {} of unknown price", size::count(n as usize, "machine")),
     };
     format!(
         "{} {} with spot as asked\n      {} if all were on demand{unknown}\n      {}\n",
         Role::Strong.paint("Cost:"),
         amount(cost.spot_monthly, cost.spot_delta),
         amount(cost.on_demand_monthly, cost.on_demand_delta),
-        Role::Dim.paint(format!("prices: {}, {}", cost.source, cost.date)),
+        Role::Dim
+            .paint(format!("machines only, at their groups' smallest sizes; prices: {}, {}", cost.source, cost.date)),
     )
 }
 

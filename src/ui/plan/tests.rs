@@ -183,6 +183,7 @@ fn replacements_name_the_forcing_field() {
             ipv6: None,
             resource_name_dns: false,
             assign_ipv6: false,
+            dns64: false,
             tags: tags::owned(CLUSTER, "eu-west-1a"),
         };
         (Addr::new(Kind::Subnet, "eu-west-1a"), subnet.into())
@@ -198,7 +199,7 @@ fn replacements_name_the_forcing_field() {
 
     -/+ subnet/eu-west-1a  subnet: cidr can't be changed in place (old one goes first)
           cidr: 172.20.32.0/19 -> 10.0.32.0/19  (forces replacement)
-          8 fields unchanged
+          9 fields unchanged
 
     Plan: 0 to create, 0 to change, 2 to replace, 0 to delete; 0 unchanged.
     ");
@@ -296,8 +297,8 @@ fn cost_is_the_last_word() {
 
     Plan: 0 to create, 1 to change, 0 to replace, 0 to delete; 40 unchanged.
     Cost: $431.80/month with spot as asked
-          $1,412.30/month (+$140.16) if all were on demand, without 2 things of unknown price
-          prices: EC2 spot price history and AWS Price List, 2026-11-21
+          $1,412.30/month (+$140.16) if all were on demand, without 2 machines of unknown price
+          machines only, at their groups' smallest sizes; prices: EC2 spot price history and AWS Price List, 2026-11-21
     ");
 }
 

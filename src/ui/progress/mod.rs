@@ -35,7 +35,7 @@ pub struct Progress {
     _running: Option<Sender<()>>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     ui: Ui,
     clock: Clock,
     target: Target,
@@ -73,10 +73,9 @@ impl Progress {
     /// A display that moves only when it is told to.
     fn quiet(ui: &Ui, steps: Option<usize>, clock: Clock, target: Target) -> Self {
         let state = State { board: Board::new(clock(), steps), screen: None, ended: false };
-        Progress {
-            shared: Arc::new(Shared { ui: ui.clone(), clock, target, state: Mutex::new(state) }),
-            _running: None,
-        }
+        let shared = Arc::new(Shared { ui: ui.clone(), clock, target, state: Mutex::new(state) });
+        *lock(&ui.0.running) = Arc::downgrade(&shared);
+        Progress { shared, _running: None }
     }
 
     /// Something starts, such as `draining`, `i-0123456789`.
@@ -94,14 +93,6 @@ impl Progress {
         }
         self.shared.draw();
     }
-
-    /// A request is made again; `why` says what happened, such as `AWS throttles CreateTags`.
-    pub fn retried(&self, why: &str) {
-        let line = lock(&self.shared.state).board.retried((self.shared.clock)(), why);
-        if let (Some(line), false) = (line, self.shared.is_live()) {
-            self.shared.ui.say(line);
-        }
-    }
 }
 
 impl Drop for Progress {
@@ -116,6 +107,14 @@ impl Drop for Progress {
 }
 
 impl Shared {
+    /// A request is made again; `why` says what happened, such as `ec2 CreateTags: throttled`.
+    pub(super) fn retried(&self, why: &str) {
+        let line = lock(&self.state).board.retried((self.clock)(), why);
+        if let (Some(line), false) = (line, self.is_live()) {
+            self.ui.say(line);
+        }
+    }
+
     fn is_live(&self) -> bool {
         self.ui.terminal().live
     }
@@ -173,7 +172,7 @@ impl Reporter for Progress {
         let line = match error {
             None => format!("{} {addr} {took}", words.role.paint(words.past)),
             Some(e) => {
-                let (doing, why) = (format!("{} {addr}", words.verb), super::error::chain(e));
+                let (doing, why) = (format!("{} {addr}", words.verb), e.chain());
                 let why = why.strip_prefix(&doing).map_or(why.as_str(), |rest| rest.trim_start_matches([':', ' ']));
                 format!("{} to {doing} {took}: {why}", Role::Delete.paint("failed"))
             }

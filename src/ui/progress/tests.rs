@@ -158,10 +158,10 @@ fn a_wait_is_one_line() {
 fn retries_do_not_flood() {
     let bench = Bench::new(false, false, Some(1));
     for _ in 0..50 {
-        bench.progress.retried("AWS throttles CreateTags");
+        bench.progress.shared.retried("AWS throttles CreateTags");
     }
     bench.after(10_000);
-    bench.progress.retried("AWS throttles CreateTags");
+    bench.progress.shared.retried("AWS throttles CreateTags");
     insta::assert_snapshot!(bench.said.take(), @r"
     AWS throttles CreateTags: trying again (1 time so far)
     AWS throttles CreateTags: trying again (51 times so far)

@@ -7,7 +7,7 @@ from corrections import add, override
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import FakeAutoScalingGroup
 from moto.autoscaling.responses import AutoScalingResponse
-from moto.core.responses import EmptyResult
+from moto.core.responses import ActionResult, EmptyResult
 
 # Parameters of CreateAutoScalingGroup and UpdateAutoScalingGroup that moto drops, each returned by DescribeAutoScalingGroups.
 DROPPED = [
@@ -215,3 +215,16 @@ def _set_azs_and_vpcs(original, self, availability_zones, vpc_zone_identifier, u
     """The zones of a group are a set; moto repeats a zone that has two of the group's subnets."""
     original(self, availability_zones, vpc_zone_identifier, update)
     self.availability_zones = list(dict.fromkeys(self.availability_zones))
+
+
+@add(AutoScalingResponse)
+def describe_account_limits(self):
+    """API_DescribeAccountLimits: how many groups there may be and are. moto lacks the action."""
+    groups = self.autoscaling_backend.autoscaling_groups
+    configurations = self.autoscaling_backend.launch_configurations
+    return ActionResult({
+        "MaxNumberOfAutoScalingGroups": 500,
+        "MaxNumberOfLaunchConfigurations": 200,
+        "NumberOfAutoScalingGroups": len(groups),
+        "NumberOfLaunchConfigurations": len(configurations),
+    })

@@ -15,7 +15,9 @@ from moto.ec2.responses.subnets import Subnets
 
 @override(Subnets)
 def modify_subnet_attribute(original, self):
-    """API_ModifySubnetAttribute: PrivateDnsHostnameTypeOnLaunch is kept; moto drops it."""
+    """API_ModifySubnetAttribute: PrivateDnsHostnameTypeOnLaunch and EnableDns64 are kept; moto drops both."""
+    if dns64 := self._get_param("EnableDns64.Value"):
+        self.ec2_backend.get_subnet(self._get_param("SubnetId")).enable_dns64 = str(dns64).lower() == "true"
     if kind := self._get_param("PrivateDnsHostnameTypeOnLaunch"):
         subnet = self.ec2_backend.get_subnet(self._get_param("SubnetId"))
         subnet.private_dns_name_options_on_launch["HostnameType"] = kind

@@ -78,6 +78,7 @@ fn subnet(name: &str, zone: &str, third: u8) -> (Addr, Resource) {
         ipv6: None,
         resource_name_dns: true,
         assign_ipv6: false,
+        dns64: false,
         tags: tagged(name),
     };
     thing(name, subnet)
