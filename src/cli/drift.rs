@@ -10,7 +10,7 @@ use crate::ui::PlanView;
 /// Show what somebody changed on AWS since the last update
 ///
 /// Compares AWS with the revision that was applied last, not with the specs as they are now: what it shows is what
-/// happened behind kspot's back. Lifecycle hooks are taken from their group's tag, as in a plan.
+/// happened behind kspot's back. It looks closer than a plan: lifecycle hooks are read group by group.
 #[derive(ClapArgs, Debug)]
 #[command(before_help = "Examples:
   kspot drift
@@ -45,6 +45,7 @@ impl Args {
             session
                 .ui
                 .say(format!("the above would bring AWS back to revision {}, which was applied last", found.revision));
+            session.ui.hint("next", format!("kspot update cluster {cluster} --deep --yes"));
         }
         Ok(if self.detailed_exitcode && drifted { 2 } else { 0 })
     }

@@ -4,6 +4,7 @@ use clap::Args as ClapArgs;
 
 use super::session::Session;
 use crate::error::Result;
+use crate::spec::reference::reference;
 use crate::spec::{Kind, explain, schema};
 
 /// Explain a field of the specs: its meaning, type and default
@@ -21,16 +22,19 @@ pub(super) struct Args {
     /// Print the JSON schema of the kind, for editors
     #[arg(long)]
     schema: bool,
+
+    /// Print every field of the kind, as a page of Markdown
+    #[arg(long, conflicts_with = "schema")]
+    recursive: bool,
 }
 
 impl Args {
     pub(super) fn run(self, session: &Session) -> Result<u8> {
-        if self.schema {
-            let kind = if self.path.starts_with("instancegroup") || self.path == "ig" {
-                Kind::InstanceGroup
-            } else {
-                Kind::Cluster
-            };
+        let group = self.path.starts_with("instancegroup") || self.path == "ig";
+        let kind = if group { Kind::InstanceGroup } else { Kind::Cluster };
+        if self.recursive {
+            session.ui.data(reference(kind));
+        } else if self.schema {
             // The schema is JSON Schema's own document: it has no place for a formatVersion.
             session.ui.data(format!("{:#}", schema(kind)));
         } else {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::session::Session;
 use crate::apply::{Outcome, Report};
 use crate::error::{Context as _, Error, Result};
-use crate::ops::prepare::{Prepared, Site, prepare};
+use crate::ops::prepare::{Extent, Prepared, Site, prepare};
 use crate::ops::specs::{Specs, read};
 use crate::ops::update::update;
 use crate::plan::Cost;
@@ -77,6 +77,10 @@ struct ClusterArgs {
     #[arg(long)]
     full: bool,
 
+    /// Also read what AWS tells only group by group: lifecycle hooks, as `kspot drift` does
+    #[arg(long)]
+    deep: bool,
+
     /// Accepted for kOps' sake; has no effect yet
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "18h")]
     admin: Option<String>,
@@ -107,6 +111,7 @@ impl Args {
             json: args.output == Form::Json,
             detailed_exitcode: args.detailed_exitcode,
             full: args.full,
+            deep: args.deep,
             specs: None,
         };
         preview.run(session).await
@@ -124,6 +129,7 @@ pub(super) struct Preview {
     pub(super) json: bool,
     pub(super) detailed_exitcode: bool,
     pub(super) full: bool,
+    pub(super) deep: bool,
     /// The specs, where they were written a moment ago and need not be read again.
     pub(super) specs: Option<Specs>,
 }
@@ -131,14 +137,15 @@ pub(super) struct Preview {
 impl Preview {
     pub(super) async fn run(&self, session: &Session) -> Result<u8> {
         let expected = self.saved.as_deref().map(read_plan).transpose()?;
-        let groups = expected.as_ref().map_or(&self.groups, |p| &p.groups);
+        let only = expected.as_ref().map_or(&self.groups, |p| &p.groups).clone();
+        let extent = Extent { only, deep: self.deep };
         let reading = session.ui.waiting(&format!("reading cluster {}", self.cluster));
         let specs = match &self.specs {
             Some(specs) => specs.clone(),
             None => read(&session.store().await?, &self.cluster).await?,
         };
         let site = session.site_for(&specs).await?;
-        let prepared = prepare(&site, &specs, groups).await?;
+        let prepared = prepare(&site, &specs, &extent).await?;
         drop(reading);
         for warning in specs.warnings.iter().chain(&prepared.warnings) {
             session.ui.warn(warning);

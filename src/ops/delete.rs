@@ -11,6 +11,7 @@ use crate::model;
 use crate::plan::Plan;
 use crate::resource::Desired;
 use crate::spec::Object;
+use crate::state::applied::Applied;
 use crate::state::lock;
 
 /// What a deletion would take away.
@@ -26,6 +27,8 @@ pub struct Doomed {
     pub live: Live,
     /// Things that stay, and why, one sentence each.
     pub left_behind: Vec<String>,
+    /// The last apply when this was looked at.
+    applied: Option<Applied>,
 }
 
 /// Looks for everything that the cluster owns, by its specs if there are any, by its tags and names in any case.
@@ -42,6 +45,7 @@ pub async fn look(site: &Site, cluster: &str) -> Result<Doomed> {
         scope.candidates.remove(crate::resource::Kind::NodeConfig.as_str());
     }
     let live = site.cloud.observe(&scope).await?;
+    let left_behind = site.cloud.leftovers(cluster, &live).await?;
     let plan = crate::plan::build(&Desired::new(), &live);
     if !registered && plan.is_empty() {
         return Err(Error::failed(format!(
@@ -51,7 +55,7 @@ pub async fn look(site: &Site, cluster: &str) -> Result<Doomed> {
         ))
         .hint("`kspot get clusters` lists the clusters of the store; --region looks elsewhere"));
     }
-    Ok(Doomed { protected, registered, plan, live, left_behind: Vec::new() })
+    Ok(Doomed { protected, registered, plan, live, left_behind, applied })
 }
 
 fn protects(text: &str) -> bool {
@@ -73,6 +77,11 @@ pub async fn delete(
 ) -> Result<(Outcome, u64)> {
     let store = open(&site.store, cluster)?;
     let guard = store.lock(&site.context, "delete cluster", lock::EXPIRY).await?;
+    if store.applied().await? != doomed.applied {
+        guard.release().await?;
+        return Err(Error::conflict(format!("cluster {cluster} was updated since it was looked at: nothing is deleted"))
+            .hint("run the same command again"));
+    }
     let outcome = apply::run(&doomed.plan, &doomed.live, &site.cloud, reporter, stop).await;
     let clean = outcome.as_ref().is_ok_and(Outcome::is_complete);
     let removed = if clean { store.delete().await } else { Ok(0) };

@@ -1,6 +1,6 @@
 //! What differs between AWS and the revision that was applied last.
 
-use super::prepare::{Prepared, Site, prepare};
+use super::prepare::{Extent, Prepared, Site, prepare};
 use super::specs::{Specs, check, open};
 use crate::error::{Error, Result};
 
@@ -22,5 +22,5 @@ pub async fn drift(site: &Site, cluster: &str) -> Result<Prepared> {
         outside_edits: Vec::new(),
         warnings: typed.warnings,
     };
-    prepare(site, &specs, &[]).await
+    prepare(site, &specs, &Extent { only: Vec::new(), deep: true }).await
 }

@@ -56,8 +56,8 @@ pub struct Prepared {
     pub scope: Scope,
     /// The difference, limited to `only`.
     pub plan: Plan,
-    /// The groups that the plan is limited to; empty for all.
-    pub only: Vec<String>,
+    /// What the plan covers.
+    pub extent: Extent,
     /// How many changes the limit leaves out.
     pub left_out: usize,
     /// What is worth knowing of the groups' instance types.
@@ -81,7 +81,7 @@ impl Prepared {
             account: self.account.id.clone(),
             region: self.account.region.clone(),
             revision: self.revision,
-            groups: self.only.clone(),
+            groups: self.extent.only.clone(),
         }
     }
 
@@ -89,7 +89,7 @@ impl Prepared {
     pub fn is_settled(&self) -> bool {
         let recorded =
             self.applied.as_ref().is_some_and(|a| a.revision == self.revision && a.outcome == Outcome::Succeeded);
-        self.plan.is_empty() && (recorded || !self.only.is_empty())
+        self.plan.is_empty() && (recorded || !self.extent.only.is_empty())
     }
 }
 
@@ -145,8 +145,18 @@ fn machines_store(site: &Site) -> model::Store {
     }
 }
 
-/// Plans the specs' cluster. `only` limits the plan to what belongs to these groups.
-pub async fn prepare(site: &Site, specs: &Specs, only: &[String]) -> Result<Prepared> {
+/// What a plan covers.
+#[derive(Clone, Debug, Default)]
+pub struct Extent {
+    /// Only what belongs to these groups; everything when empty.
+    pub only: Vec<String>,
+    /// Also what AWS tells only by a call per object: lifecycle hooks. Otherwise their group's tag is believed.
+    pub deep: bool,
+}
+
+/// Plans the specs' cluster.
+pub async fn prepare(site: &Site, specs: &Specs, extent: &Extent) -> Result<Prepared> {
+    let only = &extent.only[..];
     for name in only {
         if !specs.groups.iter().any(|g| g.name() == name) {
             let near = crate::error::did_you_mean(name, specs.groups.iter().map(InstanceGroup::name));
@@ -172,7 +182,10 @@ pub async fn prepare(site: &Site, specs: &Specs, only: &[String]) -> Result<Prep
         Some(applied) => model::scope_of_desired(cluster.name(), &desired).union(past(applied, cluster.name())),
         None => model::scope(cluster.name(), &desired),
     };
-    let live = site.cloud.observe(&scope).await?;
+    let mut live = site.cloud.observe(&scope).await?;
+    if extent.deep {
+        site.cloud.look_closer(&mut live).await?;
+    }
     let mut plan = crate::plan::build(&desired, &live);
     let left_out = limit(&mut plan, only);
     let cost = match Machines::of(&plan, &live) {
@@ -193,7 +206,7 @@ pub async fn prepare(site: &Site, specs: &Specs, only: &[String]) -> Result<Prep
         live,
         scope,
         plan,
-        only: only.to_vec(),
+        extent: extent.clone(),
         left_out,
         warnings,
         cost,

@@ -53,7 +53,7 @@ async fn locked(
 ) -> Result<(Prepared, Outcome)> {
     let specs = specs::read(&site.store, prepared.cluster.name()).await?;
     let moved = specs.revision != prepared.revision || store.applied().await? != prepared.applied;
-    let prepared = if moved { prepare(site, &specs, &prepared.only).await? } else { prepared };
+    let prepared = if moved { prepare(site, &specs, &prepared.extent).await? } else { prepared };
     if let Some(expected) = expected {
         require_same(expected, &prepared)?;
     }
@@ -62,7 +62,7 @@ async fn locked(
     let outcome = apply::run(&prepared.plan, &prepared.live, &site.cloud, watch.reporter, watch.stop).await?;
     applied.outcome = recorded(&outcome);
     applied.when = site.context.now();
-    if outcome.is_complete() && prepared.only.is_empty() {
+    if outcome.is_complete() && prepared.extent.only.is_empty() {
         // Nothing else is left: the next look need not search for what may have been there before.
         let scope = model::scope_of_desired(prepared.cluster.name(), &prepared.desired);
         applied.scope = serde_json::to_value(scope).unwrap_or_default();

@@ -40,6 +40,7 @@ pub mod parse;
 pub mod print;
 pub mod problem;
 pub mod quantity;
+pub mod reference;
 pub mod rolling_update;
 pub mod taint;
 pub mod validate;

@@ -1,6 +1,7 @@
 //! The real cloud: clients, endpoint, retries, and the sweep over all kinds.
 
 pub mod error;
+mod leftovers;
 pub mod lookup;
 pub mod once;
 pub mod quotas;
@@ -18,7 +19,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use super::{Attrs, Cloud, Ids, Live, Observed, Scope, Update};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::resource::{Addr, Created, Ref, Resource, tags};
+use crate::resource::{Addr, Created, Kind, Ref, Resource, auto_scaling_group, tags};
 use crate::state::Store;
 pub use error::{AwsError, Class};
 pub use trouble::Watch;
@@ -121,6 +122,21 @@ impl AwsCloud {
         let partition = arn.split(':').nth(1).filter(|p| !p.is_empty()).unwrap_or("aws").to_owned();
         let id = who.account().unwrap_or_default().to_owned();
         Ok(Account { id, partition, region: self.region.clone() })
+    }
+}
+
+impl AwsCloud {
+    /// Replaces what was taken from a tag by what AWS says, where that takes a call per object: lifecycle hooks.
+    pub async fn look_closer(&self, live: &mut Live) -> Result<()> {
+        let is_group = |addr: &&Addr| addr.kind == Kind::AutoScalingGroup;
+        let names: Vec<String> = live.keys().filter(is_group).map(|addr| addr.name.clone()).collect();
+        let mut hooks = auto_scaling_group::verify_hooks(self, &names).await?;
+        for (addr, observed) in live.iter_mut() {
+            if let Resource::AutoScalingGroup(group) = &mut observed.resource {
+                group.lifecycle_hooks = hooks.remove(&addr.name).unwrap_or_default();
+            }
+        }
+        Ok(())
     }
 }
 
