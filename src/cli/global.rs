@@ -1,9 +1,10 @@
 //! Options that every command takes, and the environment variables behind them.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::ui::ColorWhen;
 
 /// `KSPOT_STATE_STORE`: where the specs are.
 pub const STATE_STORE: &str = "KSPOT_STATE_STORE";
@@ -29,7 +30,7 @@ pub struct Global {
 
     /// When to use colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Global options")]
-    pub color: Color,
+    pub color: ColorWhen,
 
     /// Say nothing but results, warnings and errors
     #[arg(short, long, global = true, help_heading = "Global options")]
@@ -38,18 +39,6 @@ pub struct Global {
     /// Say more: -v shows causes in full, -vv every AWS call
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
     pub verbose: u8,
-}
-
-/// When output is coloured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless NO_COLOR is set
-    #[default]
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
 }
 
 /// A setting and where it comes from.

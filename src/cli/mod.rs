@@ -36,8 +36,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::context::Context;
 use crate::error::Result;
-use crate::ui::{ColorWhen, Options, Ui};
-use global::{Color, Global};
+use crate::ui::{Options, Ui};
+use global::Global;
 use session::Session;
 
 /// Examples stand first, since they are what most people look for.
@@ -145,11 +145,7 @@ pub fn main() -> ExitCode {
         Err(e) => return usage(&e),
     };
     let ui = Ui::new(Options {
-        color: match cli.global.color {
-            Color::Auto => ColorWhen::Auto,
-            Color::Always => ColorWhen::Always,
-            Color::Never => ColorWhen::Never,
-        },
+        color: cli.global.color,
         quiet: cli.global.quiet,
         verbose: cli.global.verbose,
         ..Options::default()

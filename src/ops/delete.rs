@@ -79,8 +79,10 @@ pub async fn delete(
     let guard = store.lock(&site.context, "delete cluster", lock::EXPIRY).await?;
     if store.applied().await? != doomed.applied {
         guard.release().await?;
-        return Err(Error::conflict(format!("cluster {cluster} was updated since it was looked at: nothing is deleted"))
-            .hint("run the same command again"));
+        return Err(Error::conflict(format!(
+            "cluster {cluster} was updated since it was looked at: nothing is deleted"
+        ))
+        .hint("run the same command again"));
     }
     let outcome = apply::run(&doomed.plan, &doomed.live, &site.cloud, reporter, stop).await;
     let clean = outcome.as_ref().is_ok_and(Outcome::is_complete);

@@ -158,11 +158,7 @@ pub struct Extent {
 pub async fn prepare(site: &Site, specs: &Specs, extent: &Extent) -> Result<Prepared> {
     let only = &extent.only[..];
     for name in only {
-        if !specs.groups.iter().any(|g| g.name() == name) {
-            let near = crate::error::did_you_mean(name, specs.groups.iter().map(InstanceGroup::name));
-            let error = Error::failed(format!("cluster {} has no instance group {name}", specs.cluster.name()));
-            return Err(near.into_iter().fold(error, |e, near| e.hint(format!("did you mean {near}?"))));
-        }
+        specs.group(name)?;
     }
     let (cluster, groups) = crate::spec::complete::complete(&specs.cluster, &specs.groups)?;
     let store = ClusterStore::new(Arc::clone(&site.store), cluster.name())?;

@@ -29,6 +29,19 @@ pub struct Specs {
     pub warnings: Vec<String>,
 }
 
+impl Specs {
+    /// The group of this name; an unknown one is an error that proposes the nearest.
+    pub fn group(&self, name: &str) -> Result<&InstanceGroup> {
+        self.groups.iter().find(|g| g.name() == name).ok_or_else(|| {
+            let error = Error::failed(format!("cluster {} has no instance group {name}", self.cluster.name()));
+            match did_you_mean(name, self.groups.iter().map(InstanceGroup::name)) {
+                Some(near) => error.hint(format!("did you mean {near}?")),
+                None => error.hint("kspot get ig lists them"),
+            }
+        })
+    }
+}
+
 /// Opens the cluster's part of a store.
 pub fn open(store: &Arc<dyn Store>, cluster: &str) -> Result<ClusterStore> {
     ClusterStore::new(Arc::clone(store), cluster)

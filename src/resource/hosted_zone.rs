@@ -115,18 +115,6 @@ pub(super) fn id_of(zone: &AwsZone) -> String {
     plain_id(&zone.id).to_owned()
 }
 
-/// The public zone that a record of this domain belongs in: the one whose domain is the longest suffix of `domain`.
-pub async fn public_zone_for(cloud: &AwsCloud, domain: &str) -> Result<Option<String>> {
-    let labels: Vec<&str> = domain.trim_end_matches('.').split('.').collect();
-    for start in 0..labels.len().saturating_sub(1) {
-        let zones = named(cloud, &labels[start..].join(".")).await?;
-        if let Some(zone) = zones.iter().find(|z| !z.config().is_some_and(HostedZoneConfig::private_zone)) {
-            return Ok(Some(id_of(zone)));
-        }
-    }
-    Ok(None)
-}
-
 async fn normalise(cloud: &AwsCloud, zone: AwsZone, mut tags: Tags) -> Result<Found<HostedZone>> {
     let id = id_of(&zone);
     // The lists leave the VPCs out.

@@ -87,7 +87,7 @@ block! {
         /// What the machines are for: `ControlPlane` (also `Master`), `Node` or `Bastion`. Required.
         #[schemars(required)]
         pub role: Role,
-        /// Machine image: `ami-...`, `ssm:<parameter>`, `<owner>/<name>` or a name. Default: the newest Ubuntu 24.04 of the machines' architecture.
+        /// Machine image: `ami-...`, `<owner>/<name>` or a name. Default: the newest Ubuntu 24.04 of the machines' architecture.
         pub image: Option<String>,
         /// Instance type; with a mixedInstancesPolicy, the type of the launch template. Default: t3.medium for nodes and control plane, t3.micro for bastions.
         pub machine_type: Option<String>,
@@ -123,8 +123,6 @@ block! {
         pub root_volume_iops: Option<u32>,
         /// Throughput of the root volume in MiB/s, gp3 only. Default 125.
         pub root_volume_throughput: Option<u32>,
-        /// Whether the machines are EBS-optimised where that is not the type's default.
-        pub root_volume_optimization: Option<bool>,
         /// Whether the root volume is encrypted. Default true.
         pub root_volume_encryption: Option<bool>,
         /// KMS key of the root volume: ARN, id or alias. Default: the account's key for EBS.
@@ -163,8 +161,6 @@ block! {
         pub external_load_balancers: Vec<ExternalLoadBalancer>,
         /// Further user data, made into one MIME multipart with kspot's own.
         pub additional_user_data: Vec<UserData>,
-        /// Whether user data is gzipped. Default false.
-        pub compress_user_data: Option<bool>,
         /// Operating-system packages installed on each machine.
         pub packages: Vec<String>,
         /// Kernel parameters, `name=value`.

@@ -80,6 +80,8 @@ const INSTANCE_GROUP: &[(&str, &str)] = &[
     ("spec.fileAssets", "use additionalUserData"),
     ("spec.hooks", "use additionalUserData"),
     ("spec.manager", "Auto Scaling groups are the only manager"),
+    ("spec.compressUserData", "user data is short: the node's configuration is fetched from the state store"),
+    ("spec.rootVolumeOptimization", "every type of today is EBS-optimised"),
     ("spec.rootVolumeDeleteOnTermination", "root volumes always go away with their machine"),
     ("spec.spotDurationInMinutes", "AWS sells no spot blocks any more"),
     ("spec.warmPool", "warm pools can't hold spot machines; use minSize"),

@@ -99,7 +99,10 @@ mod tests {
                 std::fs::write(&path, reference(kind)).unwrap();
             }
             let page = std::fs::read_to_string(&path).unwrap_or_default();
-            assert!(page == reference(kind), "{name} is out of date: KSPOT_WRITE_DOCS=1 cargo test --lib the_pages_are_current");
+            assert!(
+                page == reference(kind),
+                "{name} is out of date: KSPOT_WRITE_DOCS=1 cargo test --lib the_pages_are_current"
+            );
         }
     }
 

@@ -199,7 +199,8 @@ fn both(spot: Result<Vec<spot::Point>>, on_demand: Result<on_demand::PriceList>,
     }
     match on_demand {
         Ok(list) => {
-            sources.push(format!("AWS price list of {}", list.published.as_deref().unwrap_or("an unknown date")));
+            let published = list.published.as_deref().and_then(|at| at.split('T').next());
+            sources.push(format!("AWS price list of {}", published.unwrap_or("an unknown date")));
             prices.on_demand = list.usd_per_hour;
         }
         Err(error) => prices.missing.push(format!("on-demand prices are unknown: {}", error.chain())),

@@ -339,9 +339,6 @@ impl Args {
                 "a name that ends in .k8s.local can't be published: DNS is none, the API is the load balancer's name",
             );
         }
-        if new.admin_access.iter().any(AccessSource::is_anywhere) {
-            session.ui.warn("the Kubernetes API will be reachable from anywhere; restrict it with --admin-access CIDR");
-        }
     }
 
     fn options(&self, name: &str) -> Result<NewCluster> {

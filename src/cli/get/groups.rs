@@ -3,7 +3,7 @@
 use clap::Args as ClapArgs;
 
 use crate::cli::session::Session;
-use crate::error::{Error, Result, did_you_mean};
+use crate::error::Result;
 use crate::ops::specs;
 use crate::spec::{InstanceGroup, Object, print};
 use crate::ui::{Cell, Column, Listing, Output};
@@ -28,10 +28,8 @@ impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
         let cluster = session.cluster(None)?;
         let specs = specs::read(&session.store().await?, &cluster).await?;
-        if let Some(missing) = self.groups.iter().find(|w| !specs.groups.iter().any(|g| g.name() == *w)) {
-            let error = Error::failed(format!("cluster {cluster} has no instance group {missing}"));
-            let near = did_you_mean(missing, specs.groups.iter().map(InstanceGroup::name));
-            return Err(near.into_iter().fold(error, |e, near| e.hint(format!("did you mean {near}?"))));
+        for name in &self.groups {
+            specs.group(name)?;
         }
         let wanted = |g: &&InstanceGroup| self.groups.is_empty() || self.groups.iter().any(|w| w == g.name());
         let mut listing = Listing::new("instance groups", columns());

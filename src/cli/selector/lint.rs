@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Source;
 use crate::cli::session::Session;
 use crate::cli::specs::{self, Change};
-use crate::error::{Error, Result, did_you_mean};
+use crate::error::Result;
 use crate::ops::specs::{path_of, read};
 use crate::select::choose::Options;
 use crate::select::lint::{ExistingGroup, Report, Severity, lint};
@@ -45,11 +45,7 @@ impl Args {
         let cluster = session.cluster(None)?;
         let store = session.store().await?;
         let specs = read(&store, &cluster).await?;
-        let group = specs.groups.iter().find(|g| g.name() == self.group).ok_or_else(|| {
-            let error = Error::failed(format!("cluster {cluster} has no instance group {}", self.group));
-            let near = did_you_mean(&self.group, specs.groups.iter().map(InstanceGroup::name));
-            near.into_iter().fold(error, |e, near| e.hint(format!("did you mean {near}?")))
-        })?;
+        let group = specs.group(&self.group)?;
         let catalogue = self.source.load(session, specs.cluster.spec.region(), true).await?;
         let zones: Vec<String> = specs.cluster.spec.subnets_of(&group.spec).iter().map(|s| s.zone.clone()).collect();
         let scope = Scope::zones(&catalogue, &zones, Offered::Somewhere)?;

@@ -18,7 +18,9 @@ impl AwsCloud {
             futures::try_join!(self.tagged_by_controllers(cluster), self.other_load_balancers(vpc, live))?;
         let tagged = tagged.into_iter().map(|(id, sort)| match sort.as_str() {
             "volume" => format!("volume {id} stays, with the data of the claim that it was made for"),
-            "security-group" => format!("security group {id} stays, and keeps the VPC from going: a controller made it"),
+            "security-group" => {
+                format!("security group {id} stays, and keeps the VPC from going: a controller made it")
+            }
             sort => format!("{sort} {id} stays: a controller made it"),
         });
         let balancers = balancers.into_iter().map(|name| {
@@ -55,7 +57,8 @@ impl AwsCloud {
         let mut names = Vec::new();
         while let Some(balancer) = pages.next().await {
             let balancer = balancer.map_err(|e| AwsError::of(format!("list the load balancers of {vpc}"), &e))?;
-            let here = balancer.vpc_id() == Some(vpc) && !balancer.load_balancer_arn().is_some_and(|a| ours.contains(a));
+            let here =
+                balancer.vpc_id() == Some(vpc) && !balancer.load_balancer_arn().is_some_and(|a| ours.contains(a));
             names.extend(balancer.load_balancer_name().filter(|_| here).map(str::to_owned));
         }
         Ok(names)

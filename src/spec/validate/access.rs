@@ -128,7 +128,9 @@ fn open_to_the_world(specs: &Specs, report: &mut Report) {
     ];
     for (path, sources, what) in lists {
         if let Some(i) = sources.iter().position(AccessSource::is_anywhere) {
-            report.warning(format!("{path}[{i}]"), format!("{what} is open to the whole internet"));
+            let close =
+                if path == "spec.kubernetesApiAccess" { ": name those who need it (--admin-access CIDR)" } else { "" };
+            report.warning(format!("{path}[{i}]"), format!("{what} is open to the whole internet{close}"));
         }
     }
 }

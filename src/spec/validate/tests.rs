@@ -108,7 +108,7 @@ fn the_tutorial_is_accepted() {
     insta::assert_snapshot!(warnings, @r#"
     f:17:3: warning: spec.clusterAutoscaler: no group can grow: none has autoscale and a maxSize above its minSize
     f:23:5: warning: spec.clusterAutoscaler.image: the image is for Kubernetes 1.23, the cluster runs 1.36; leave it out to get the one that fits
-    f:51:5: warning: spec.kubernetesApiAccess[0]: the Kubernetes API is open to the whole internet
+    f:51:5: warning: spec.kubernetesApiAccess[0]: the Kubernetes API is open to the whole internet: name those who need it (--admin-access CIDR)
     f:67:5: warning: spec.sshAccess[0]: SSH is open to the whole internet
     f:76:7: warning: spec.topology.dns.type: a cluster named *.k8s.local is in no DNS: None is used
     "#);
