@@ -19,6 +19,7 @@
                     stale        answers a read as it was before the last write, for `ms` after that write
                     truncate     answers half of the body and closes the connection
                     hold         passes nothing on and never answers
+                    hold_after   passes it on and never answers
 
 `GET /_fault/log` gives every request in order as {service, action, account, injected, status}; `DELETE` empties it.
 """
@@ -133,7 +134,9 @@ class FaultProxy(proxy.Proxy):
             answer = self.forward(body)
             MEMORY.note(call, self._question(call, body), answer)
         entry["status"] = answer.status
-        if fault == "drop_after":
+        if fault == "hold_after":
+            self.rfile.read(1)  # until the client gives up
+        if fault in ("drop_after", "hold_after"):
             return self.hang_up()
         if fault == "truncate":
             self.reply(answer, sent_bytes=len(answer.body) // 2)

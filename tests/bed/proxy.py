@@ -1,6 +1,7 @@
 """The common part of the bed's proxies: receive a request whole, know which AWS call it is, pass it on, answer."""
 
 import http.client
+import sys
 import urllib.parse
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -96,6 +97,11 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 128
+
+    def handle_error(self, request, client_address):
+        """A client that is gone (killed, in most cases) is nobody's error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def serve(handler: type[Proxy], options) -> None:

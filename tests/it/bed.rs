@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 #[allow(unused_imports)]
-pub(crate) use command::{Kspot, Output};
+pub(crate) use command::{Kspot, Output, normalised};
 pub(crate) use server::{Server, http};
 
 /// The region of every test that does not ask for another.
@@ -47,6 +47,20 @@ impl Request {
     }
 }
 
+/// One request that reached the fault proxy.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Passed {
+    /// As signed, like [`Request::service`].
+    pub(crate) service: String,
+    /// Like [`Request::action`].
+    pub(crate) action: String,
+    account: String,
+    /// What was done to it, such as `drop_after`; none if it was passed on as it was.
+    pub(crate) injected: Option<String>,
+    /// The HTTP status of the answer; none if there is none (yet).
+    pub(crate) status: Option<u16>,
+}
+
 /// What exists in the account beyond what AWS puts into a fresh one.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Inventory {
@@ -54,6 +68,12 @@ pub(crate) struct Inventory {
     pub(crate) total: usize,
     /// Their ids (or names) by kind, such as `ec2/vpc`; kinds with nothing are left out.
     pub(crate) kinds: BTreeMap<String, Vec<String>>,
+}
+
+/// The number of an account that nobody has used.
+fn fresh_account() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!("{:012}", 100_000_000_000 + u64::from(NEXT.fetch_add(1, Ordering::Relaxed)))
 }
 
 /// The emulator that every test of this binary shares; it ends with the process.
@@ -99,9 +119,12 @@ impl Bed {
     }
 
     fn at(endpoint: &str, servers: Vec<Server>) -> Bed {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
-        let account = format!("{:012}", 100_000_000_000 + u64::from(NEXT.fetch_add(1, Ordering::Relaxed)));
-        Bed { account, endpoint: endpoint.to_owned(), _servers: servers }
+        Bed { account: fresh_account(), endpoint: endpoint.to_owned(), _servers: servers }
+    }
+
+    /// The same servers with a fresh account: for a test that repeats itself.
+    pub(crate) fn renewed(self) -> Bed {
+        Bed { account: fresh_account(), ..self }
     }
 
     /// The account's number.
@@ -153,9 +176,10 @@ impl Bed {
         self.ask("POST", "/_fault/rules", &rules.to_string());
     }
 
-    /// What went through the fault proxy, and what it did to it; only for [`Bed::with_faults`].
-    pub(crate) fn fault_log(&self) -> Vec<Value> {
-        serde_json::from_value(self.ask("GET", "/_fault/log", "")).unwrap()
+    /// What of this account went through the fault proxy, and what it did to it; only for [`Bed::with_faults`].
+    pub(crate) fn fault_log(&self) -> Vec<Passed> {
+        let all: Vec<Passed> = serde_json::from_value(self.ask("GET", "/_fault/log", "")).unwrap();
+        all.into_iter().filter(|passed| passed.account == self.account).collect()
     }
 
     fn ask(&self, method: &str, path: &str, body: &str) -> Value {

@@ -8,6 +8,7 @@
 #[allow(dead_code, reason = "a helper for all test files; not every build uses every part")]
 mod bed;
 mod bed_contract;
+mod cli;
 mod harness;
 mod resources_compute;
 mod resources_network;

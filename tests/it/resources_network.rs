@@ -460,7 +460,7 @@ async fn a_lost_answer_leaves_one() {
         ],
     );
     stage.apply(&wanted).await;
-    let dropped = bed.fault_log().iter().filter(|r| r["injected"] == "drop_after").count();
+    let dropped = bed.fault_log().iter().filter(|r| r.injected.as_deref() == Some("drop_after")).count();
     assert_eq!(dropped, lost.len());
 }
 

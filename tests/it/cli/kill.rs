@@ -1,0 +1,168 @@
+//! kill -9 at any point: the same command, run again, ends where an undisturbed one ends.
+
+use std::process::Child;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use regex::Regex;
+use serde_json::json;
+
+use super::Desk;
+use crate::bed::{Bed, Output};
+
+/// How many accounts are worked on at once.
+const LANES: usize = 4;
+
+/// Where in a request's life the process dies.
+#[derive(Clone, Copy, Debug)]
+enum Death {
+    /// Before AWS has seen it.
+    Before,
+    /// After AWS has done it, before the answer.
+    After,
+}
+
+impl Death {
+    fn fault(self) -> &'static str {
+        match self {
+            Death::Before => "hold",
+            Death::After => "hold_after",
+        }
+    }
+}
+
+/// An update that is killed at any of its changing requests, before or after AWS has done it, is completed by the same
+/// command: nothing is made twice, nothing is missing, and nothing is left to change.
+#[test]
+fn an_update_is_continued_after_a_kill() {
+    let whole = Desk::new().small();
+    let writes = writes_of(&whole, "update cluster --yes");
+    let wanted = whole.shape();
+    in_turn(writes, |bed, n, death| {
+        let desk = Desk::on(bed).small();
+        killed_at(&desk, "update cluster --yes", n, death);
+        again(&desk, "update cluster --yes");
+        desk.settled();
+        assert_eq!(desk.shape(), wanted);
+        desk.bed
+    });
+}
+
+/// A deletion that is killed at any of its changing requests is completed by the same command: account and store are
+/// empty.
+#[test]
+fn a_deletion_is_continued_after_a_kill() {
+    let delete = "delete cluster c.k8s.local --yes";
+    let whole = Desk::new().small();
+    whole.ok("update cluster --yes");
+    let writes = writes_of(&whole, delete);
+    whole.only_the_store_is_left();
+    in_turn(writes, |bed, n, death| {
+        let desk = Desk::on(bed).small();
+        desk.ok("update cluster --yes");
+        killed_at(&desk, delete, n, death);
+        again(&desk, delete);
+        desk.only_the_store_is_left();
+        desk.ok("delete state-store --yes");
+        assert_eq!(desk.bed.inventory().total, 0);
+        desk.bed
+    });
+}
+
+/// A change of specs that is killed at any of its writes is there as a whole or not at all, and the next change goes
+/// on from there.
+#[test]
+fn a_change_of_specs_is_whole_or_not_at_all() {
+    let set = "set ig * spec.nodeLabels.team=a";
+    let writes = writes_of(&Desk::new().small(), set);
+    in_turn(writes, |bed, n, death| {
+        let desk = Desk::on(bed).small();
+        killed_at(&desk, set, n, death);
+        let labelled = |desk: &Desk| desk.ok("get ig -o yaml").stdout.matches("team: a").count();
+        let found = labelled(&desk);
+        assert!(found == 0 || found == 2, "{found} of 2 groups have the label");
+        desk.ok("set ig * spec.nodeLabels.next=b");
+        assert_eq!(labelled(&desk), found, "what was there stays there");
+        desk.ok(set);
+        assert_eq!(labelled(&desk), 2);
+        let history = desk.json("history");
+        let revisions = history["items"].as_array().unwrap();
+        assert_eq!(revisions.len(), 3, "one revision a change: {history}");
+        assert!(revisions.iter().all(|r| r["who"].as_str().unwrap().starts_with("ann@")), "{history}");
+        desk.bed
+    });
+}
+
+/// How many changing requests a command sends when nothing disturbs it.
+fn writes_of(desk: &Desk, line: &str) -> usize {
+    let before = desk.bed.requests().len();
+    desk.ok(line);
+    desk.bed.requests()[before..].iter().filter(|r| !r.reads()).count()
+}
+
+/// Tries every request of a command in turn and both deaths, several at a time, each in an account of its own.
+fn in_turn(writes: usize, attempt: impl Fn(Bed, usize, Death) -> Bed + Sync) {
+    let next = AtomicUsize::new(0);
+    let lane = || {
+        let mut bed = Bed::with_faults();
+        loop {
+            let turn = next.fetch_add(1, Ordering::Relaxed);
+            if turn >= 2 * writes {
+                break;
+            }
+            let death = if turn % 2 == 0 { Death::Before } else { Death::After };
+            bed = attempt(bed.renewed(), turn / 2 + 1, death);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(lane);
+        }
+    });
+}
+
+/// Runs a command and kills it at its n-th changing request. Returns when nothing of it is under way any more.
+fn killed_at(desk: &Desk, line: &str, n: usize, death: Death) {
+    desk.bed.faults(json!([{"writes": true, "nth": [n], "do": death.fault()}]));
+    let mut child = desk.start(line, &[]);
+    await_hold(desk, &mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while desk.bed.fault_log().iter().any(|passed| passed.injected.is_none() && passed.status.is_none()) {
+        assert!(Instant::now() < deadline, "a request is still under way");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    desk.bed.faults(json!([]));
+}
+
+/// Waits until the proxy holds a request back, or the command has ended: where requests go at the same time, their
+/// number differs by one or two from run to run.
+fn await_hold(desk: &Desk, child: &mut Child) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        assert!(Instant::now() < deadline, "{:?}", desk.bed.fault_log());
+        let held = desk.bed.fault_log().iter().any(|passed| match passed.injected.as_deref() {
+            Some("hold") => true,
+            Some("hold_after") => passed.status.is_some(),
+            _ => false,
+        });
+        if held || child.try_wait().unwrap().is_some() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Runs the command again as its user would: if the dead process's lock is in the way, the message says how to break
+/// it.
+fn again(desk: &Desk, line: &str) -> Output {
+    let refused = desk.run(line);
+    if refused.exit != 5 {
+        return refused.expect(0);
+    }
+    let hint = Regex::new(r"hint: kspot (lock break \S+ --name \S+),").unwrap();
+    let found = hint.captures(&refused.stderr).unwrap_or_else(|| panic!("{}", refused.stderr));
+    desk.ok(&found[1]);
+    desk.ok(line)
+}
