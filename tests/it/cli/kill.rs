@@ -1,6 +1,8 @@
 //! kill -9 at any point: the same command, run again, ends where an undisturbed one ends.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Child;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -100,18 +102,26 @@ fn writes_of(desk: &Desk, line: &str) -> usize {
     desk.bed.requests()[before..].iter().filter(|r| !r.reads()).count()
 }
 
-/// Tries every request of a command in turn and both deaths, several at a time, each in an account of its own.
+/// Tries every request of a command in turn, several at a time, each in an account of its own: after AWS has done it,
+/// and for every fourth also before AWS has seen it (which is much like after the one before).
 fn in_turn(writes: usize, attempt: impl Fn(Bed, usize, Death) -> Bed + Sync) {
+    let before = (1..=writes).step_by(4).map(|n| (n, Death::Before));
+    let turns: Vec<(usize, Death)> = (1..=writes).map(|n| (n, Death::After)).chain(before).collect();
     let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
     let lane = || {
         let mut bed = Bed::with_faults();
-        loop {
-            let turn = next.fetch_add(1, Ordering::Relaxed);
-            if turn >= 2 * writes {
-                break;
+        while let Some((n, death)) = turns.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
+            let renewed = bed.renewed();
+            match catch_unwind(AssertUnwindSafe(|| attempt(renewed, n, death))) {
+                Ok(used) => bed = used,
+                Err(panic) => {
+                    next.store(turns.len(), Ordering::Relaxed);
+                    let said = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+                    failed.lock().unwrap().push(format!("killed at request {n}, {death:?}: {said}"));
+                    return;
+                }
             }
-            let death = if turn % 2 == 0 { Death::Before } else { Death::After };
-            bed = attempt(bed.renewed(), turn / 2 + 1, death);
         }
     };
     std::thread::scope(|scope| {
@@ -119,6 +129,8 @@ fn in_turn(writes: usize, attempt: impl Fn(Bed, usize, Death) -> Bed + Sync) {
             scope.spawn(lane);
         }
     });
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
 /// Runs a command and kills it at its n-th changing request. Returns when nothing of it is under way any more.
