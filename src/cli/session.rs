@@ -109,6 +109,7 @@ impl Session {
     }
 
     async fn site_in(&self, store: Arc<dyn Store>, region: Option<&str>) -> Result<Site> {
+        self.require_home(region)?;
         let config = self.sdk(region).await;
         Ok(Site {
             context: self.context.clone(),
@@ -117,6 +118,17 @@ impl Session {
             facts: Facts::new(&config, &self.context)?,
             store,
         })
+    }
+
+    /// Refuses a `--region` that is not the cluster's: nothing of the cluster would be found there.
+    pub(super) fn require_home(&self, home: Option<&str>) -> Result<()> {
+        match (self.global.region.as_deref(), home) {
+            (Some(named), Some(home)) if named != home => {
+                Err(Error::usage(format!("the cluster is in {home}, --region says {named}"))
+                    .hint("leave --region out: a cluster's region follows from its zones"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A token that the first Ctrl-C cancels; the second one ends the process at once with exit code 130.

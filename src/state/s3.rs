@@ -183,7 +183,7 @@ impl S3 {
                 let start = start_after.filter(|_| token.is_none()).map(|s| self.full(s));
                 request.set_start_after(start).set_continuation_token(token.clone()).customize().send()
             });
-            let page = page.await.map_err(|f| self.error(&format!("list {prefix}"), f))?;
+            let page = page.await.map_err(|f| self.error(format!("list {prefix}").trim_end(), f))?;
             level.entries.extend(page.contents().iter().filter_map(|o| self.entry(o)));
             let prefixes = page.common_prefixes().iter().filter_map(|p| self.relative(p.prefix()?));
             level.prefixes.extend(prefixes);

@@ -21,6 +21,8 @@ def arguments(description: str) -> argparse.ArgumentParser:
 def announce(port: int, lifeline: bool) -> None:
     """Prints the address, the first line of output, once requests are accepted; ties the process to its starter."""
     print(f"listening http://127.0.0.1:{port}", flush=True)
+    # Nobody reads on: what a library prints later must neither fill the pipe nor break on it.
+    sys.stdout = open(os.devnull, "w")
     if lifeline:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
 

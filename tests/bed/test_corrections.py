@@ -205,8 +205,8 @@ class Contract:
 
     def the_account_s_limits_are_told(self, aws):
         limits = aws.autoscaling.describe_account_limits()
-        self.assertEqual(limits["NumberOfAutoScalingGroups"], 1)
-        self.assertGreater(limits["MaxNumberOfAutoScalingGroups"], 1)
+        assert limits["NumberOfAutoScalingGroups"] == 1, limits
+        assert limits["MaxNumberOfAutoScalingGroups"] > 1, limits
 
     def metrics_are_enabled_and_disabled(self, aws):
         aws.mixed_group()
@@ -385,6 +385,15 @@ class Contract:
         rules = aws.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
         [rule] = [rule for rule in rules if not rule["IsEgress"]]
         assert (rule["Description"], rule["GroupOwnerId"], rule["ReferencedGroupInfo"]["GroupId"]) == ("why", aws.number, group)
+
+    def a_rule_without_ports_can_be_described(self, aws):
+        group = aws.group(aws.vpc(), "g")
+        [rule] = aws.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+        wanted = {"IpProtocol": "-1", "CidrIpv4": "0.0.0.0/0", "Description": "why"}
+        update = {"SecurityGroupRuleId": rule["SecurityGroupRuleId"], "SecurityGroupRule": wanted}
+        aws.ec2.modify_security_group_rules(GroupId=group, SecurityGroupRules=[update])
+        [after] = aws.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+        assert after == {**rule, "Description": "why"}, after
 
     def a_description_is_no_part_of_a_rule(self, aws):
         group = aws.group(aws.vpc(), "g")

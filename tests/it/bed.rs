@@ -182,6 +182,11 @@ impl Bed {
         all.into_iter().filter(|passed| passed.account == self.account).collect()
     }
 
+    /// Forgets what went through the fault proxy so far; only for [`Bed::with_faults`].
+    pub(crate) fn forget_fault_log(&self) {
+        self.ask("DELETE", "/_fault/log", "");
+    }
+
     fn ask(&self, method: &str, path: &str, body: &str) -> Value {
         let (status, text) = http(&self.endpoint, method, path, body);
         assert_eq!(status, 200, "{method} {path}: {text}");

@@ -310,6 +310,7 @@ impl Args {
         self.remark(session, &new);
         let mut draft = crate::ops::create::draft(&new, &self.sets, &self.unsets)?;
         let region = draft.region()?;
+        session.require_home(Some(&region))?;
         if self.node_usage_class == Some(UsageClass::Spot) {
             let catalogue = selector::catalogue(session, &region).await?;
             let ask = SpotWorkers { vcpus: self.vcpus, memory: self.memory.clone() };

@@ -100,7 +100,7 @@ impl Failure {
 
     fn unanswered(&self, refused: String) -> Error {
         let error = Error::failed(format!("{refused}: {}", self.message));
-        if self.message.contains("credential") {
+        if ["credential", "profile"].iter().any(|word| self.message.contains(word)) {
             error.hint("give credentials: AWS_PROFILE, the AWS_* variables, or `aws configure`")
         } else if self.message.to_lowercase().contains("region") {
             error.hint("set AWS_REGION")

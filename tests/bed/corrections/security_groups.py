@@ -1,7 +1,7 @@
 """Security groups and their rules."""
 
 from corrections import override
-from moto.ec2.models.security_groups import SecurityGroupRule
+from moto.ec2.models.security_groups import SecurityGroupBackend, SecurityGroupRule
 from moto.ec2.responses.security_groups import SecurityGroups
 from moto.core.responses import ActionResult
 
@@ -69,3 +69,19 @@ def authorize_security_group_ingress(_original, self):
 def authorize_security_group_egress(_original, self):
     """API_AuthorizeSecurityGroupEgress: as for ingress."""
     return _authorize(self, "egress")
+
+
+@override(SecurityGroupBackend)
+def modify_security_group_rules(original, self, group_id, rules):
+    """API_SecurityGroupRuleRequest: ports belong to tcp, udp and icmp; moto wants them of every protocol. A description
+    belongs to every kind of rule; moto keeps those of CIDR rules only."""
+    portless = [rule_id for rule_id, wanted in rules.items() if wanted.get("IpProtocol") == "-1"]
+    filled = {rule_id: {"FromPort": -1, "ToPort": -1, **wanted} if rule_id in portless else wanted for rule_id, wanted in rules.items()}
+    original(self, group_id, filled)
+    group = self.get_security_group_by_name_or_id(group_id)
+    for rule_id, wanted in rules.items():
+        rule = group.get_rule(rule_id)
+        if rule_id in portless:
+            rule.from_port = rule.to_port = None
+        if "Description" in wanted and rule.source_group:
+            rule.source_group["Description"] = wanted["Description"]

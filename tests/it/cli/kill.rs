@@ -135,6 +135,7 @@ fn in_turn(writes: usize, attempt: impl Fn(Bed, usize, Death) -> Bed + Sync) {
 
 /// Runs a command and kills it at its n-th changing request. Returns when nothing of it is under way any more.
 fn killed_at(desk: &Desk, line: &str, n: usize, death: Death) {
+    desk.bed.forget_fault_log();
     desk.bed.faults(json!([{"writes": true, "nth": [n], "do": death.fault()}]));
     let mut child = desk.start(line, &[]);
     await_hold(desk, &mut child);
@@ -143,7 +144,7 @@ fn killed_at(desk: &Desk, line: &str, n: usize, death: Death) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while desk.bed.fault_log().iter().any(|passed| passed.injected.is_none() && passed.status.is_none()) {
         assert!(Instant::now() < deadline, "a request is still under way");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(10));
     }
     desk.bed.faults(json!([]));
 }
@@ -162,7 +163,7 @@ fn await_hold(desk: &Desk, child: &mut Child) {
         if held || child.try_wait().unwrap().is_some() {
             return;
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
