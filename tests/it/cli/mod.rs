@@ -1,7 +1,9 @@
 //! Whole commands: the real binary, typed as a user types it, against the bed. Each test has an account, a state store
 //! and a home directory of its own.
 
+mod faults;
 mod kill;
+mod stores;
 mod writers;
 
 use std::collections::BTreeMap;
@@ -113,7 +115,7 @@ impl Desk {
     }
 
     /// The account's part of what exists, in a form in which two accounts compare: ids and numbers replaced.
-    fn shape(&self) -> BTreeMap<String, Vec<String>> {
+    fn shape(&self) -> Shape {
         shape(&self.bed.inventory())
     }
 
@@ -140,8 +142,11 @@ fn words(line: &str) -> Vec<&str> {
     line.split_ascii_whitespace().collect()
 }
 
+/// What an account has: names by kind.
+type Shape = BTreeMap<String, Vec<String>>;
+
 /// Names by kind, with what AWS makes up replaced.
-fn shape(inventory: &Inventory) -> BTreeMap<String, Vec<String>> {
+fn shape(inventory: &Inventory) -> Shape {
     let made_up = Regex::new("[0-9a-f]{16,17}").expect("a valid pattern");
     let plain = |id: &String| made_up.replace_all(&normalised(id), "[ID]").into_owned();
     let sorted = |ids: &Vec<String>| {
