@@ -10,7 +10,7 @@ use regex::Regex;
 use serde_json::json;
 
 use super::Desk;
-use crate::bed::{Bed, Output};
+use crate::bed::Bed;
 
 /// How many accounts are worked on at once.
 const LANES: usize = 4;
@@ -40,7 +40,9 @@ fn an_update_is_continued_after_a_kill() {
     let whole = Desk::new().small();
     let writes = writes_of(&whole, "update cluster --yes");
     let wanted = whole.shape();
-    in_turn(writes, |bed, n, death| {
+    // Before a request is much like after the one before.
+    let before = (1..=writes).step_by(8).map(|n| (n, Death::Before));
+    in_turn((1..=writes).map(|n| (n, Death::After)).chain(before), |bed, n, death| {
         let desk = Desk::on(bed).small();
         killed_at(&desk, "update cluster --yes", n, death);
         again(&desk, "update cluster --yes");
@@ -50,8 +52,8 @@ fn an_update_is_continued_after_a_kill() {
     });
 }
 
-/// A deletion that is killed at any of its changing requests is completed by the same command: account and store are
-/// empty.
+/// A deletion that is killed at one of its changing requests is completed by the same command, which says so if there
+/// is nothing left to do: account and store are empty.
 #[test]
 fn a_deletion_is_continued_after_a_kill() {
     let delete = "delete cluster c.k8s.local --yes";
@@ -59,11 +61,18 @@ fn a_deletion_is_continued_after_a_kill() {
     whole.ok("update cluster --yes");
     let writes = writes_of(&whole, delete);
     whole.only_the_store_is_left();
-    in_turn(writes, |bed, n, death| {
+    // The middle is the same calls over and over; the end is where the store goes.
+    let turns = (1..=writes).filter(|n| n % 5 == 0 || n + 4 > writes).map(|n| (n, Death::After));
+    in_turn(turns, |bed, n, death| {
         let desk = Desk::on(bed).small();
         desk.ok("update cluster --yes");
         killed_at(&desk, delete, n, death);
-        again(&desk, delete);
+        if desk.ok("get clusters -o name").stdout.is_empty() {
+            let said = desk.fails(1, delete);
+            assert!(said.contains("no specs in s3://") && said.contains("nothing on AWS in eu-west-1"), "{said}");
+        } else {
+            again(&desk, delete);
+        }
         desk.only_the_store_is_left();
         desk.ok("delete state-store --yes");
         assert_eq!(desk.bed.inventory().total, 0);
@@ -77,7 +86,8 @@ fn a_deletion_is_continued_after_a_kill() {
 fn a_change_of_specs_is_whole_or_not_at_all() {
     let set = "set ig * spec.nodeLabels.team=a";
     let writes = writes_of(&Desk::new().small(), set);
-    in_turn(writes, |bed, n, death| {
+    let turns = (1..=writes).flat_map(|n| [(n, Death::Before), (n, Death::After)]);
+    in_turn(turns, |bed, n, death| {
         let desk = Desk::on(bed).small();
         killed_at(&desk, set, n, death);
         let labelled = |desk: &Desk| desk.ok("get ig -o yaml").stdout.matches("team: a").count();
@@ -95,6 +105,26 @@ fn a_change_of_specs_is_whole_or_not_at_all() {
     });
 }
 
+/// Who finds the lock of a dead process in the way is told whose it is, since when, and the command that breaks it.
+#[test]
+fn a_dead_process_s_lock_is_broken_as_the_message_says() {
+    let desk = Desk::on(Bed::with_faults()).small();
+    killed_at(&desk, "update cluster --yes", 12, Death::Before);
+    for line in ["update cluster --yes", "delete cluster c.k8s.local --yes"] {
+        let said = desk.fails(5, line);
+        let locked =
+            Regex::new(r"error: cluster c\.k8s\.local is locked by ann@\S+ \(process \d+\) since \S+Z, for `update");
+        assert!(locked.unwrap().is_match(&said), "{said}");
+    }
+    let said = desk.fails(5, "update cluster --yes");
+    let hint = Regex::new(r"hint: kspot (lock break \S+ --name \S+), if").unwrap();
+    let found = hint.captures(&said).unwrap_or_else(|| panic!("{said}"));
+    assert!(desk.fails(1, "lock break 00000000-0000-0000-0000-000000000000").contains("the lock of cluster"));
+    desk.ok(&found[1]);
+    desk.ok("update cluster --yes");
+    desk.settled();
+}
+
 /// How many changing requests a command sends when nothing disturbs it.
 fn writes_of(desk: &Desk, line: &str) -> usize {
     let before = desk.bed.requests().len();
@@ -102,11 +132,9 @@ fn writes_of(desk: &Desk, line: &str) -> usize {
     desk.bed.requests()[before..].iter().filter(|r| !r.reads()).count()
 }
 
-/// Tries every request of a command in turn, several at a time, each in an account of its own: after AWS has done it,
-/// and for every fourth also before AWS has seen it (which is much like after the one before).
-fn in_turn(writes: usize, attempt: impl Fn(Bed, usize, Death) -> Bed + Sync) {
-    let before = (1..=writes).step_by(4).map(|n| (n, Death::Before));
-    let turns: Vec<(usize, Death)> = (1..=writes).map(|n| (n, Death::After)).chain(before).collect();
+/// Tries the turns, several at a time, each in an account of its own.
+fn in_turn(turns: impl Iterator<Item = (usize, Death)>, attempt: impl Fn(Bed, usize, Death) -> Bed + Sync) {
+    let turns: Vec<(usize, Death)> = turns.collect();
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
     let lane = || {
@@ -167,15 +195,10 @@ fn await_hold(desk: &Desk, child: &mut Child) {
     }
 }
 
-/// Runs the command again as its user would: if the dead process's lock is in the way, the message says how to break
-/// it.
-fn again(desk: &Desk, line: &str) -> Output {
-    let refused = desk.run(line);
-    if refused.exit != 5 {
-        return refused.expect(0);
+/// Runs the command again, after breaking the dead process's lock.
+fn again(desk: &Desk, line: &str) {
+    if let Some(id) = desk.json("lock show")["lock"]["id"].as_str() {
+        desk.ok(&format!("lock break {id}"));
     }
-    let hint = Regex::new(r"hint: kspot (lock break \S+ --name \S+),").unwrap();
-    let found = hint.captures(&refused.stderr).unwrap_or_else(|| panic!("{}", refused.stderr));
-    desk.ok(&found[1]);
-    desk.ok(line)
+    desk.ok(line);
 }
