@@ -1,5 +1,6 @@
 //! kspot creates, changes, checks and deletes self-managed Kubernetes clusters on AWS, spot first.
 
+pub mod addons;
 pub mod apply;
 pub mod catalogue;
 pub mod cli;
@@ -9,6 +10,7 @@ pub mod error;
 pub mod graph;
 pub mod model;
 pub mod ops;
+pub mod pki;
 pub mod plan;
 pub mod resource;
 pub mod select;

@@ -4,15 +4,18 @@
 //! [`crate::ui`]. It knows no AWS. Adding a command is one file and one line in `Command` (or in the enum of the verb
 //! that it belongs to).
 
+mod addons;
 mod apply;
 mod completion;
 mod config;
 mod create;
 mod delete;
 mod diff;
+mod distrust;
 mod drift;
 mod edit;
 mod explain;
+mod export;
 mod get;
 pub mod global;
 mod history;
@@ -20,6 +23,7 @@ mod iam;
 mod instance_types;
 mod lock;
 mod man;
+mod promote;
 mod replace;
 mod rollback;
 mod selector;
@@ -83,6 +87,10 @@ enum Command {
     Delete(delete::Args),
     Update(update::Args),
     Drift(drift::Args),
+    Addons(addons::Args),
+    Export(export::Args),
+    Promote(promote::Args),
+    Distrust(distrust::Args),
     History(history::Args),
     Diff(diff::Args),
     Rollback(rollback::Args),
@@ -110,6 +118,10 @@ impl Command {
             Command::Delete(args) => args.run(session).await,
             Command::Update(args) => args.run(session).await,
             Command::Drift(args) => args.run(session).await,
+            Command::Addons(args) => args.run(session).await,
+            Command::Export(args) => args.run(session).await,
+            Command::Promote(args) => args.run(session).await,
+            Command::Distrust(args) => args.run(session).await,
             Command::History(args) => args.run(session).await,
             Command::Diff(args) => args.run(session).await,
             Command::Rollback(args) => args.run(session).await,

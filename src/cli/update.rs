@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args as ClapArgs, Subcommand};
+use jiff::SignedDuration;
 use serde::Serialize;
 
+use super::export::{Export, lifetime};
 use super::session::Session;
 use crate::apply::{Outcome, Report};
 use crate::error::{Context as _, Error, Result};
@@ -14,6 +16,7 @@ use crate::ops::specs::{Specs, read};
 use crate::ops::update::update;
 use crate::plan::Cost;
 use crate::plan::saved::SavedPlan;
+use crate::spec::duration::GoDuration;
 use crate::state::applied::Applied;
 use crate::ui::PlanView;
 
@@ -81,9 +84,9 @@ struct ClusterArgs {
     #[arg(long)]
     deep: bool,
 
-    /// Accepted for kOps' sake; has no effect yet
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "18h")]
-    admin: Option<String>,
+    /// Then put an administrator's certificate into the kubeconfig, for this long
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "18h")]
+    admin: Option<GoDuration>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -99,9 +102,6 @@ impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
         let What::Cluster(args) = self.what;
         let cluster = session.cluster(args.cluster.as_deref())?;
-        if args.admin.is_some() {
-            session.ui.warn("--admin has no effect: this release does not export credentials for the cluster");
-        }
         let preview = Preview {
             cluster,
             yes: args.yes,
@@ -112,6 +112,7 @@ impl Args {
             detailed_exitcode: args.detailed_exitcode,
             full: args.full,
             deep: args.deep,
+            admin: args.admin.map(lifetime).transpose()?,
             specs: None,
         };
         preview.run(session).await
@@ -130,6 +131,7 @@ pub(super) struct Preview {
     pub(super) detailed_exitcode: bool,
     pub(super) full: bool,
     pub(super) deep: bool,
+    pub(super) admin: Option<SignedDuration>,
     /// The specs, where they were written a moment ago and need not be read again.
     pub(super) specs: Option<Specs>,
 }
@@ -165,7 +167,11 @@ impl Preview {
             session.ui.hint("next", format!("kspot update cluster {} --plan {} --yes", self.cluster, file.display()));
         }
         if self.yes {
-            return self.apply(session, &site, prepared, expected.as_ref()).await;
+            let done = self.apply(session, &site, prepared, expected.as_ref()).await?;
+            if self.admin.is_some() {
+                Export::of_admin(self.admin).run(session, &[specs], true).await?;
+            }
+            return Ok(done);
         }
         if let Some(expected) = &expected
             && *expected != prepared.saved()

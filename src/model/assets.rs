@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::Input;
+use crate::spec::cluster::AssetsSpec;
 use crate::spec::kubernetes::ContainerdConfig;
 use crate::spec::{InstanceGroup, Role};
 
@@ -159,7 +160,12 @@ fn asset(input: &Input<'_>, name: &'static str, (host, path): (&str, &str), sums
 
 /// An image, or its copy in the registry that the spec names.
 pub fn image(input: &Input<'_>, image: &str) -> String {
-    let Some(assets) = &input.cluster.spec.assets else { return image.to_owned() };
+    mirrored(input.cluster.spec.assets.as_ref(), image)
+}
+
+/// The same for a spec's assets.
+pub fn mirrored(assets: Option<&AssetsSpec>, image: &str) -> String {
+    let Some(assets) = assets else { return image.to_owned() };
     let (host, path) = image.split_once('/').unwrap_or(("docker.io", image));
     match (&assets.container_registry, &assets.container_proxy) {
         (Some(registry), _) => format!("{}/{path}", registry.trim_end_matches('/')),

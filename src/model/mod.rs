@@ -10,6 +10,7 @@
 //! * `interruption`: the queue, the rules and the hooks of the termination handler.
 //! * [`naming`] and [`tags`]: what everything is called and marked with. [`scope()`]: where an observation looks.
 
+mod addons;
 pub mod assets;
 mod balancer;
 mod bastion;
@@ -54,5 +55,6 @@ pub fn build(input: &Input<'_>) -> Result<Desired> {
     dns::build(input, &mut desired)?;
     groups::build(input, &mut desired)?;
     interruption::build(input, &mut desired)?;
+    addons::build(input, &mut desired)?;
     Ok(desired)
 }

@@ -1,11 +1,14 @@
 //! What commands do, without their command lines and without printing: each file is one operation over the pure middle
 //! and its edges.
 
+pub mod access;
+pub mod addons;
 pub mod agent;
 pub mod create;
 pub mod delete;
 pub mod drift;
 pub mod facts;
+pub mod keys;
 pub mod new_cluster;
 pub mod permissions;
 pub mod pools;

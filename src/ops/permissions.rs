@@ -243,6 +243,7 @@ const SERVICES: &[Service] = &[
         ],
     },
     Service { prefix: "sts", read: &["GetCallerIdentity"], write: &[] },
+    Service { prefix: "kms", read: &["Decrypt"], write: &["GenerateDataKey"] },
     Service { prefix: "pricing", read: &["GetProducts"], write: &[] },
 ];
 

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::model;
 use crate::ops::facts::Facts;
 use crate::ops::specs::Specs;
+use crate::pki::{keep, keyset};
 use crate::plan::cost::{Cost, Machines};
 use crate::plan::saved::{Place, SavedPlan};
 use crate::plan::{Change, Plan};
@@ -48,6 +49,8 @@ pub struct Prepared {
     pub account: Account,
     /// The types that the groups use.
     pub catalogue: Catalogue,
+    /// What else was looked up.
+    pub facts: model::Facts,
     /// What is wanted.
     pub desired: Desired,
     /// What is there.
@@ -85,11 +88,30 @@ impl Prepared {
         }
     }
 
+    /// The same plan for machines that trust these authorities: nothing else moves, and AWS is not asked again.
+    pub fn trusting(mut self, site: &Site, authorities: &str) -> Result<Self> {
+        if self.facts.authorities == authorities {
+            return Ok(self);
+        }
+        authorities.clone_into(&mut self.facts.authorities);
+        self.desired = model::build(&model::Input {
+            cluster: &self.cluster,
+            groups: &self.groups,
+            account: &self.account,
+            store: &machines_store(site),
+            types: &self.catalogue.types,
+            facts: &self.facts,
+        })?;
+        self.plan = crate::plan::build(&self.desired, &self.live);
+        self.left_out = limit(&mut self.plan, &self.extent.only);
+        Ok(self)
+    }
+
     /// Whether there is nothing to do and nothing to record.
     pub fn is_settled(&self) -> bool {
         let recorded =
             self.applied.as_ref().is_some_and(|a| a.revision == self.revision && a.outcome == Outcome::Succeeded);
-        self.plan.is_empty() && (recorded || !self.extent.only.is_empty())
+        self.plan.is_empty() && !self.facts.authorities.is_empty() && (recorded || !self.extent.only.is_empty())
     }
 }
 
@@ -163,7 +185,10 @@ pub async fn prepare(site: &Site, specs: &Specs, extent: &Extent) -> Result<Prep
     let (cluster, groups) = crate::spec::complete::complete(&specs.cluster, &specs.groups)?;
     let store = ClusterStore::new(Arc::clone(&site.store), cluster.name())?;
     let known = site.facts.of(&site.cloud, &cluster, &groups);
-    let (account, known, applied) = futures::future::try_join3(site.cloud.account(), known, store.applied()).await?;
+    let authorities = keep::authorities(&store);
+    let (account, mut known, applied, authorities) =
+        futures::future::try_join4(site.cloud.account(), known, store.applied(), authorities).await?;
+    known.facts.authorities = authorities.unwrap_or_default().get(keyset::Name::KubernetesCa).to_owned();
     let mut warnings = judge_types(&cluster, &groups, &known.catalogue)?;
     allow_change(&store, specs, &cluster, applied.as_ref()).await?;
     let desired = model::build(&model::Input {
@@ -198,6 +223,7 @@ pub async fn prepare(site: &Site, specs: &Specs, extent: &Extent) -> Result<Prep
         groups,
         account,
         catalogue: known.catalogue,
+        facts: known.facts,
         desired,
         live,
         scope,

@@ -7,10 +7,14 @@ use tokio_util::sync::CancellationToken;
 use super::prepare::{Prepared, Site, prepare};
 use super::specs;
 use crate::apply::{self, Outcome, Reporter};
+use crate::cloud::aws::kms::Kms;
 use crate::error::{Error, Result};
 use crate::model;
+use crate::pki::keep;
+use crate::pki::keyset::Name;
+use crate::pki::seal::DataKeys;
 use crate::plan::saved::SavedPlan;
-use crate::spec::Object;
+use crate::spec::{Cluster, Object};
 use crate::state::Precondition;
 use crate::state::applied::{Applied, Outcome as Recorded};
 use crate::state::cluster::ClusterStore;
@@ -57,6 +61,7 @@ async fn locked(
     if let Some(expected) = expected {
         require_same(expected, &prepared)?;
     }
+    let prepared = with_keys(site, store, prepared).await?;
     let mut applied = record(site, &prepared, Recorded::Running);
     store.set_applied(&applied).await?;
     let outcome = apply::run(&prepared.plan, &prepared.live, &site.cloud, watch.reporter, watch.stop).await?;
@@ -74,6 +79,21 @@ async fn locked(
     }
     store.set_applied(&applied).await?;
     Ok((prepared, outcome))
+}
+
+/// The plan once the cluster has its keys: the first update makes them, and machines know the control plane by them.
+async fn with_keys(site: &Site, store: &ClusterStore, prepared: Prepared) -> Result<Prepared> {
+    if !prepared.facts.authorities.is_empty() {
+        return Ok(prepared);
+    }
+    let kms = data_keys(site, &prepared.cluster);
+    let made = keep::ensure(store, site.context.now(), kms.as_ref().map(|k| k as &dyn DataKeys)).await?;
+    prepared.trusting(site, made.get(Name::KubernetesCa))
+}
+
+/// What private keys are sealed with, if the spec says so.
+pub fn data_keys(site: &Site, cluster: &Cluster) -> Option<Kms> {
+    cluster.spec.key_store_kms_key.as_deref().map(|key| site.cloud.data_keys(key, cluster.name()))
 }
 
 fn record(site: &Site, prepared: &Prepared, outcome: Recorded) -> Applied {

@@ -32,6 +32,7 @@ registry::kinds! {
     "vpc" => Vpc in vpc,
     "internet-gateway" => InternetGateway in internet_gateway,
     "node-config" => NodeConfig in node_config,
+    "addon" => Addon in addon,
     "subnet" => Subnet in subnet,
     "elastic-ip" => ElasticIp in elastic_ip,
     "nat-gateway" => NatGateway in nat_gateway,

@@ -92,7 +92,7 @@ block! {
         pub enabled: Option<bool>,
         /// How it chooses a group to grow. Default random.
         pub expander: Option<Expander>,
-        /// Whether like groups are kept equally large. Default false.
+        /// Whether like groups are kept equally large. Default true.
         pub balance_similar_node_groups: Option<bool>,
         /// Whether metrics are given per group. Default false.
         pub emit_per_nodegroup_metrics: Option<bool>,

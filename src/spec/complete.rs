@@ -226,7 +226,7 @@ fn cluster_autoscaler(autoscaler: &mut ClusterAutoscaler, any_spot: bool) {
     let expander = *autoscaler.expander.get_or_insert_default();
     let priority = expander == super::addons::Expander::Priority;
     let defaults = [
-        (&mut autoscaler.balance_similar_node_groups, false),
+        (&mut autoscaler.balance_similar_node_groups, true),
         (&mut autoscaler.emit_per_nodegroup_metrics, false),
         (&mut autoscaler.aws_use_static_instance_list, false),
         (&mut autoscaler.ignore_daemon_sets_utilization, false),

@@ -91,14 +91,14 @@ impl Keys {
         self.below(&format!("pki/{name}"))
     }
 
-    /// The index of the rendered addons.
-    pub fn addons_index(&self) -> String {
-        self.below("addons/index.json")
+    /// The rendered manifests of an addon. Their place, `<name>/<version>-<sha256>`, tells what they are.
+    pub fn addon(&self, place: &str) -> String {
+        self.below(&format!("addons/{place}.yaml"))
     }
 
-    /// The rendered manifest of an addon.
-    pub fn addon(&self, name: &str) -> String {
-        self.below(&format!("addons/{name}/manifest.yaml"))
+    /// The place of the manifests that a key holds.
+    pub fn addon_of<'k>(&self, key: &'k str) -> Option<&'k str> {
+        key.strip_prefix(&self.addons())?.strip_suffix(".yaml")
     }
 
     /// The prefix of the addons.

@@ -3,6 +3,7 @@
 mod cluster;
 mod file;
 mod instance_group;
+mod keypair;
 mod state_store;
 
 use clap::{Args as ClapArgs, Subcommand};
@@ -10,7 +11,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use super::session::Session;
 use crate::error::{Error, Result};
 
-/// Create clusters, instance groups and state stores
+/// Create clusters, instance groups, state stores and keys
 #[derive(ClapArgs, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -35,6 +36,7 @@ enum What {
     #[command(name = "instancegroup", visible_alias = "ig", alias = "instancegroups")]
     InstanceGroup(instance_group::Args),
     StateStore(state_store::Args),
+    Keypair(keypair::Args),
 }
 
 impl Args {
@@ -43,9 +45,10 @@ impl Args {
             Some(What::Cluster(args)) => args.run(session).await,
             Some(What::InstanceGroup(args)) => args.run(session).await,
             Some(What::StateStore(args)) => args.run(session).await,
+            Some(What::Keypair(args)) => args.run(session).await,
             None if self.file.is_given() => self.file.run(session).await,
             None => Err(Error::usage("nothing to create is named")
-                .hint("kspot create cluster | instancegroup | state-store, or kspot create -f FILE")),
+                .hint("kspot create cluster | instancegroup | state-store | keypair, or kspot create -f FILE")),
         }
     }
 }

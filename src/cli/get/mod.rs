@@ -4,6 +4,7 @@ mod all;
 mod clusters;
 mod groups;
 mod instances;
+mod keypairs;
 mod pools;
 
 use clap::{Args as ClapArgs, Subcommand};
@@ -20,6 +21,7 @@ use crate::error::Result;
   kspot get all -o yaml
   kspot get instances
   kspot get pools
+  kspot get keypairs
 ")]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -35,6 +37,8 @@ enum What {
     All(all::Args),
     #[command(alias = "instance")]
     Instances(instances::Args),
+    #[command(alias = "keypair")]
+    Keypairs(keypairs::Args),
     #[command(alias = "pool")]
     Pools(pools::Args),
 }
@@ -46,6 +50,7 @@ impl Args {
             What::Groups(args) => args.run(session).await,
             What::All(args) => args.run(session).await,
             What::Instances(args) => args.run(session).await,
+            What::Keypairs(args) => args.run(session).await,
             What::Pools(args) => args.run(session).await,
         }
     }

@@ -80,6 +80,16 @@ impl AwsCloud {
         Ok(best.map(|(_, id)| id))
     }
 
+    /// The DNS name of a load balancer, by its name.
+    pub async fn load_balancer_address(&self, name: &str) -> Result<Option<String>> {
+        let answer = self.elb.describe_load_balancers().names(name).customize().send().await;
+        match answer.map_err(|e| AwsError::of(format!("find the load balancer {name}"), &e)) {
+            Ok(found) => Ok(found.load_balancers().first().and_then(|b| b.dns_name()).map(str::to_owned)),
+            Err(e) if e.class == super::Class::NotFound => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
     /// Checks that a private hosted zone answers in a VPC.
     pub async fn check_zone_serves(&self, zone: &str, vpc: &str) -> Result<()> {
         let answer = self.route53.get_hosted_zone().id(zone).customize().send().await;

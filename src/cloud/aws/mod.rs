@@ -1,6 +1,7 @@
 //! The real cloud: clients, endpoint, retries, and the sweep over all kinds.
 
 pub mod error;
+pub mod kms;
 mod leftovers;
 pub mod lookup;
 pub mod once;
@@ -52,6 +53,8 @@ pub struct AwsCloud {
     pub events: aws_sdk_eventbridge::Client,
     /// DNS (global).
     pub route53: aws_sdk_route53::Client,
+    /// Keys that seal private keys.
+    pub kms: aws_sdk_kms::Client,
     /// Who is calling.
     pub sts: aws_sdk_sts::Client,
     /// The region's name.
@@ -101,6 +104,7 @@ impl AwsCloud {
             sqs: client!(aws_sdk_sqs, config, watch),
             events: client!(aws_sdk_eventbridge, config, watch),
             route53: client!(aws_sdk_route53, config, watch),
+            kms: client!(aws_sdk_kms, config, watch),
             sts: client!(aws_sdk_sts, config, watch),
             region,
             store: None,

@@ -1,6 +1,7 @@
 //! Whole commands: the real binary, typed as a user types it, against the bed. Each test has an account, a state store
 //! and a home directory of its own.
 
+mod checks;
 mod faults;
 mod kill;
 mod stores;

@@ -1,0 +1,185 @@
+use super::*;
+use crate::addons::catalogue::About;
+use crate::cloud::aws::Account;
+use crate::spec::complete::complete;
+use crate::spec::validate::{Specs, validate};
+use crate::spec::{Cluster, InstanceGroup, Object, Role};
+
+fn context() -> Context {
+    let mut cluster = Cluster::named("c.example.com");
+    cluster.spec.metrics_server.get_or_insert_default().enabled = Some(true);
+    let mut group = InstanceGroup::new("c.example.com", "control-plane", Role::ControlPlane);
+    group.spec.subnets = vec!["us-east-1a".into()];
+    let account = Account { id: "123456789012".into(), partition: "aws".into(), region: "us-east-1".into() };
+    let (cluster, groups) = complete(&cluster, &[group]).unwrap();
+    Context::of(&cluster, &groups, &account)
+}
+
+fn addon(when: &str, template: &str) -> Addon {
+    let about = About {
+        name: "demo".into(),
+        version: "1.2.3".into(),
+        about: "A demonstration.".into(),
+        when: when.into(),
+        after: Vec::new(),
+        ready: Vec::new(),
+        rights: Vec::new(),
+        denied: Vec::new(),
+    };
+    Addon { about, template: template.to_owned() }
+}
+
+fn shown(template: &str) -> String {
+    render(&addon("true", template), &context()).unwrap().unwrap().yaml()
+}
+
+/// Booleans, lists and maps come out as YAML reads them; objects get the labels by which they are pruned.
+#[test]
+fn values_are_yaml() {
+    let template = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a, labels: {app: demo}}
+data:
+  flag: {{ cluster.ipv6 }}
+  list: {{ [1, 'b'] }}
+  name: {{ cluster.name }}
+  image: {{ image('registry.k8s.io/pause:3.10') }}
+---
+{%- if false %}
+kind: Nothing
+{%- endif %}
+";
+    insta::assert_snapshot!(shown(template), @r"
+    ---
+    apiVersion: v1
+    kind: ConfigMap
+    metadata:
+      name: a
+      labels:
+        app: demo
+        kspot.io/addon: demo
+        app.kubernetes.io/managed-by: kspot
+    data:
+      flag: false
+      list:
+      - 1
+      - b
+      name: c.example.com
+      image: registry.k8s.io/pause:3.10
+    ");
+}
+
+/// An addon that is not wanted gives nothing, also when the block that would want it is not in the spec.
+#[test]
+fn unwanted_addons_are_not_rendered() {
+    let wanted = |when: &str| render(&addon(when, "{{ oops }}"), &context()).map(|r| r.is_some());
+    assert!(!wanted("spec.nodeProblemDetector.enabled").unwrap());
+    assert!(!wanted("spec.nosuch.thing.at.all").unwrap());
+    assert!(wanted("spec.metricsServer.enabled").is_err(), "it is wanted, and its template is broken");
+}
+
+/// What a template gets wrong is said with its line, never rendered as nothing.
+#[test]
+fn mistakes_are_errors() {
+    let error = |template: &str| render(&addon("true", template), &context()).unwrap_err().chain();
+    let undefined = error("kind: A\nname: {{ cluster.nosuch }}\n");
+    assert!(undefined.contains("undefined value") && undefined.contains("manifest.yaml:2"), "{undefined}");
+    assert!(error("a: [").contains("not YAML"));
+    assert!(error("apiVersion: v1\nkind: Pod\n").contains("no Kubernetes object"));
+}
+
+/// The addons of a fixture's specs.
+fn of_fixture(case: &str) -> Vec<Rendered> {
+    let path = fixtures().join(case).join("specs.yaml");
+    let (mut clusters, mut groups) = (Vec::new(), Vec::new());
+    for object in crate::spec::parse::parse(&std::fs::read_to_string(path).unwrap(), "specs.yaml").unwrap() {
+        match object {
+            Object::Cluster(cluster) => clusters.push(*cluster),
+            Object::InstanceGroup(group) => groups.push(*group),
+        }
+    }
+    let account = Account { id: "123456789012".into(), partition: "aws".into(), region: "us-east-1".into() };
+    let (cluster, groups) = complete(&clusters.remove(0), &groups).unwrap();
+    let found = validate(&Specs { cluster: &cluster, groups: &groups, types: None });
+    assert!(!found.has_errors(), "{case}: {found}");
+    let context = Context::of(&cluster, &groups, &account);
+    let catalogue = crate::addons::Catalogue::load().unwrap();
+    catalogue.iter().filter_map(|addon| render(addon, &context).unwrap()).collect()
+}
+
+fn fixtures() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/addons")
+}
+
+const CASES: [&str; 3] = ["minimal", "full", "imds"];
+
+/// Every addon of three clusters is as reviewed.
+#[test]
+fn every_fixture_is_as_reviewed() {
+    for case in CASES {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path(fixtures().join(case));
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| {
+            let all: String =
+                of_fixture(case).iter().map(|a| format!("# {} {}\n{}", a.name, a.version, a.yaml())).collect();
+            insta::assert_snapshot!("addons", all);
+        });
+    }
+}
+
+/// No two objects are one, selectors choose the pods they stand beside, every service account that a pod uses is there,
+/// and what shall become ready is among the objects.
+#[test]
+fn objects_fit_together() {
+    for case in CASES {
+        let mut seen = std::collections::BTreeSet::new();
+        for addon in of_fixture(case) {
+            let name = |o: &Value| format!("{} {} {}", o["kind"], o["metadata"]["namespace"], o["metadata"]["name"]);
+            for object in &addon.objects {
+                assert!(seen.insert(name(object)), "{case}: {} is there twice", name(object));
+                let pod = &object["spec"]["template"];
+                if !pod.is_object() {
+                    continue;
+                }
+                for (key, value) in object["spec"]["selector"]["matchLabels"].as_object().unwrap() {
+                    assert_eq!(pod["metadata"]["labels"].get(key), Some(value), "{case}: {}", name(object));
+                }
+                if let Some(account) = pod["spec"]["serviceAccountName"].as_str() {
+                    let is_it = |o: &&Value| o["kind"] == "ServiceAccount" && o["metadata"]["name"] == account;
+                    assert!(addon.objects.iter().any(|o| is_it(&o)), "{case}: {} uses {account}", name(object));
+                }
+            }
+            for target in &addon.ready {
+                let is_it =
+                    |o: &&Value| o["kind"] == target.kind.as_str() && o["metadata"]["name"] == target.name.as_str();
+                assert!(addon.objects.iter().any(|o| is_it(&o)), "{case}: {} waits for {target:?}", addon.name);
+            }
+        }
+    }
+}
+
+/// No service account may do everything, and no image floats.
+#[test]
+fn rights_are_small_and_images_pinned() {
+    for case in CASES {
+        for addon in of_fixture(case) {
+            for object in &addon.objects {
+                for rule in object["rules"].as_array().into_iter().flatten() {
+                    assert!(!rule.to_string().contains("\"*\""), "{case}: {}: {rule}", addon.name);
+                }
+                let text = object.to_string();
+                assert!(!text.contains(":latest\"") && !text.contains("insecure-tls"), "{case}: {}", addon.name);
+            }
+        }
+    }
+}
+
+/// Strings that stand for other types stay strings.
+#[test]
+fn filters_escape() {
+    let text = shown("{apiVersion: v1, kind: A, metadata: {name: a}, re: {{ 'a.b*' | regex_escape | tojson }}}\n");
+    assert!(text.contains(r"re: a\.b\*"), "{text}");
+}

@@ -1,0 +1,54 @@
+//! `kspot promote keypair`: the second step of a rotation.
+
+use clap::{Args as ClapArgs, Subcommand};
+
+use super::session::Session;
+use crate::error::Result;
+use crate::ops::keys;
+use crate::pki::Name;
+
+/// Let a trusted key sign
+#[derive(ClapArgs, Debug)]
+#[command(before_help = "Examples:
+  kspot promote keypair kubernetes-ca
+")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    Keypair(KeypairArgs),
+}
+
+/// Let a trusted key sign from now on
+///
+/// Do this when every machine and client trusts the key. What the key before it signed is trusted still.
+#[derive(ClapArgs, Debug)]
+#[command(before_help = "Examples:
+  kspot promote keypair kubernetes-ca         # the newest key
+  kspot promote keypair kubernetes-ca 0002
+")]
+struct KeypairArgs {
+    /// The keyset
+    #[arg(value_enum)]
+    keyset: Name,
+
+    /// The key; default: the newest that is trusted
+    id: Option<String>,
+}
+
+impl Args {
+    pub(super) async fn run(self, session: &Session) -> Result<u8> {
+        let What::Keypair(args) = self.what;
+        let cluster = session.cluster(None)?;
+        let specs = crate::ops::specs::read(&session.store().await?, &cluster).await?;
+        let site = session.site_for(&specs).await?;
+        let id = keys::promote(&site, &specs, args.keyset, args.id.as_deref()).await?;
+        session.ui.say(format!("cluster {cluster}: key {id} of {} signs from now on", args.keyset));
+        session.ui.hint("next", format!("kspot update cluster {cluster} --yes, then renew the machines"));
+        session.ui.hint("then", format!("kspot distrust keypair {}", args.keyset));
+        Ok(0)
+    }
+}
