@@ -13,7 +13,7 @@ use crate::apply::{Outcome, Report};
 use crate::error::{Context as _, Error, Result};
 use crate::ops::prepare::{Extent, Prepared, Site, prepare};
 use crate::ops::specs::{Specs, read};
-use crate::ops::update::update;
+use crate::ops::update::{require_same, update};
 use crate::plan::Cost;
 use crate::plan::saved::SavedPlan;
 use crate::spec::duration::GoDuration;
@@ -166,18 +166,15 @@ impl Preview {
             session.ui.say(format!("the plan is saved in {}", file.display()));
             session.ui.hint("next", format!("kspot update cluster {} --plan {} --yes", self.cluster, file.display()));
         }
+        if let Some(expected) = &expected {
+            require_same(expected, &prepared)?;
+        }
         if self.yes {
             let done = self.apply(session, &site, prepared, expected.as_ref()).await?;
             if self.admin.is_some() {
                 Export::of_admin(self.admin).run(session, &[specs], true).await?;
             }
             return Ok(done);
-        }
-        if let Some(expected) = &expected
-            && *expected != prepared.saved()
-        {
-            return Err(Error::conflict("the saved plan is out of date: the plan above is what would be done now")
-                .hint(format!("kspot update cluster {} --out plan.json", self.cluster)));
         }
         if !prepared.plan.is_empty() && self.out.is_none() {
             session.ui.hint("next", format!("kspot update cluster {} --yes", self.cluster));

@@ -140,8 +140,8 @@ fn completed(prepared: &Prepared) -> String {
     crate::spec::print::to_yaml_stream(&objects)
 }
 
-/// A saved plan is applied exactly as it is, or not at all.
-fn require_same(expected: &SavedPlan, prepared: &Prepared) -> Result<()> {
+/// A saved plan is applied exactly as it is, or not at all: a conflict (exit 5) that names what has moved.
+pub fn require_same(expected: &SavedPlan, prepared: &Prepared) -> Result<()> {
     let now = prepared.saved();
     if *expected == now {
         return Ok(());

@@ -2,8 +2,10 @@
 //! and a home directory of its own.
 
 mod checks;
+mod deleting;
 mod faults;
 mod kill;
+mod plans;
 mod stores;
 mod writers;
 
