@@ -4,12 +4,14 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use clap::{Args as ClapArgs, ValueEnum};
+use tempfile::NamedTempFile;
 
 use super::session::Session;
 use super::specs::{self, Change, groups_like};
 use crate::error::{Context as _, Error, Kind as ErrorKind, Result};
 use crate::ops::specs::{check, read};
 use crate::state::SpecPath;
+use crate::state::history::Texts;
 
 /// Edit a spec in $EDITOR
 ///
@@ -27,7 +29,8 @@ pub(super) struct Args {
     kind: Kind,
 
     /// The instance group, or the cluster
-    name: Option<String>,
+    #[arg(value_name = "NAME")]
+    object: Option<String>,
 
     /// Why, for the history
     #[arg(short, long, value_name = "TEXT")]
@@ -48,65 +51,101 @@ const REMARK: &str = "#! ";
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
-        let positional = if self.kind == Kind::Cluster { self.name.as_deref() } else { None };
+        let positional = if self.kind == Kind::Cluster { self.object.as_deref() } else { None };
         let cluster = session.cluster(positional)?;
         let store = session.store().await?;
         let specs = read(&store, &cluster).await?;
-        let path = match (self.kind, &self.name) {
+        let path = match (self.kind, &self.object) {
             (Kind::Cluster, _) => SpecPath::Cluster,
             (Kind::Ig, Some(name)) => groups_like(&specs.texts, name)?.remove(0),
             (Kind::Ig, None) => return Err(Error::usage("no instance group is named").hint("kspot edit ig NAME")),
         };
         let before = specs.texts.get(&path).cloned().unwrap_or_default();
-        let mut texts = specs.texts.clone();
-        let mut shown = before.clone();
-        let after = loop {
-            let edited = without_remarks(&open_editor(session, &shown)?);
-            if edited.trim().is_empty() || edited == before {
+        let mut after = before.clone();
+        let written = async {
+            if !settle(session, &specs.texts, &path, &mut after)? {
                 session.ui.say("edit cancelled: nothing changed");
                 return Ok(0);
             }
-            texts.insert(path.clone(), edited.clone());
-            match check(&texts) {
-                Ok(_) => break edited,
-                Err(e) if e.kind() == ErrorKind::Invalid => {
-                    if without_remarks(&shown) == edited {
-                        return Err(e.hint("the editor left the text as it was: nothing is written"));
-                    }
-                    shown = with_remarks(&edited, &e);
-                }
-                Err(e) => return Err(e),
-            }
+            let command = format!("edit {path}");
+            let message = self.message.as_deref();
+            let change = Change { store: &store, cluster: &cluster, command: &command, message };
+            let put = |now: &mut Texts| put(now, &path, (&before, &after));
+            let ((), revision) = change.edit(session, put).await?;
+            specs::recorded(session, &cluster, revision.as_ref());
+            Ok(0)
         };
-        let command = format!("edit {path}");
-        let change = Change { store: &store, cluster: &cluster, command: &command, message: self.message.as_deref() };
-        let ((), revision) = change
-            .edit(session, |now| {
-                if now.get(&path) != Some(&before) {
-                    return Err(Error::conflict(format!("{path} was changed by somebody else while it was edited"))
-                        .hint(format!("kspot edit {path} again; `kspot history` shows who changed it")));
-                }
-                now.insert(path.clone(), after.clone());
-                Ok(())
-            })
-            .await?;
-        specs::recorded(session, &cluster, revision.as_ref());
-        Ok(0)
+        match written.await {
+            Err(e) if !after.trim().is_empty() && after != before => Err(keep(e, &after)),
+            done => done,
+        }
     }
 }
 
-/// Opens the text in the user's editor and gives back what they left.
-fn open_editor(session: &Session, text: &str) -> Result<String> {
-    let editor = ["KSPOT_EDITOR", "VISUAL", "EDITOR"]
-        .iter()
-        .find_map(|name| session.context.env(name).filter(|v| !v.is_empty()))
-        .unwrap_or("vi");
+/// Opens the editor until the specs are valid together. `text` is what the user wrote last, whatever happens. False if
+/// they left it as it was, or empty.
+fn settle(session: &Session, specs: &Texts, path: &SpecPath, text: &mut String) -> Result<bool> {
+    let before = text.clone();
+    let mut shown = before.clone();
+    loop {
+        let last = text.clone();
+        open_editor(session, &shown, text)?;
+        if text.trim().is_empty() || *text == before {
+            return Ok(false);
+        }
+        let mut texts = specs.clone();
+        texts.insert(path.clone(), text.clone());
+        match check(&texts) {
+            Ok(_) => return Ok(true),
+            Err(e) if e.kind() != ErrorKind::Invalid => return Err(e),
+            Err(e) if *text == last => {
+                return Err(e.hint("the editor left the text as it was: nothing is written"));
+            }
+            Err(e) => shown = with_remarks(text, &e),
+        }
+    }
+}
+
+/// Puts the new text in the place of the one that the editor was opened with.
+fn put(now: &mut Texts, path: &SpecPath, (before, after): (&String, &String)) -> Result<()> {
+    if now.get(path) != Some(before) {
+        return Err(Error::conflict(format!("{path} was changed by somebody else while it was edited"))
+            .hint("`kspot diff` shows what they changed"));
+    }
+    now.insert(path.clone(), after.clone());
+    Ok(())
+}
+
+/// Nobody loses what they wrote: the text goes to a file that the error names.
+fn keep(error: Error, text: &str) -> Error {
+    let kept = editors_file(text).and_then(|file| {
+        let path = file.into_temp_path();
+        path.keep().context(|| "can't keep the editor's file".into())
+    });
+    match kept {
+        Ok(path) => error.hint(format!("what you wrote is kept: kspot replace -f {}", path.display())),
+        Err(e) => error.hint(format!("what you wrote could not be kept: {}", e.chain())),
+    }
+}
+
+/// A file of the user's own that holds the text.
+fn editors_file(text: &str) -> Result<NamedTempFile> {
     let mut file = tempfile::Builder::new()
         .prefix("kspot-")
         .suffix(".yaml")
         .tempfile()
         .context(|| "can't make a file for the editor".into())?;
     file.write_all(text.as_bytes()).context(|| "can't write the editor's file".into())?;
+    Ok(file)
+}
+
+/// Opens what is shown in the user's editor; `text` becomes what they leave, also when the editor fails.
+fn open_editor(session: &Session, shown: &str, text: &mut String) -> Result<()> {
+    let editor = ["KSPOT_EDITOR", "VISUAL", "EDITOR"]
+        .iter()
+        .find_map(|name| session.context.env(name).filter(|v| !v.is_empty()))
+        .unwrap_or("vi");
+    let file = editors_file(shown)?;
     // The variable may hold arguments, as git and kubectl allow; a shell splits it and gets the file as "$1".
     let status = Command::new("sh")
         .arg("-c")
@@ -116,10 +155,12 @@ fn open_editor(session: &Session, text: &str) -> Result<String> {
         .stdin(Stdio::inherit())
         .status()
         .context(|| format!("can't start the editor {editor}"))?;
-    if !status.success() {
-        return Err(Error::failed(format!("the editor {editor} ended with {status}")).hint("nothing is written"));
+    let left = std::fs::read_to_string(file.path()).context(|| "can't read what the editor left".into())?;
+    *text = without_remarks(&left);
+    if status.success() {
+        return Ok(());
     }
-    std::fs::read_to_string(file.path()).context(|| "can't read what the editor left".into())
+    Err(Error::failed(format!("the editor {editor} ended with {status}")).hint("nothing is written"))
 }
 
 fn with_remarks(text: &str, error: &Error) -> String {

@@ -197,6 +197,23 @@ mod tests {
         super::definition().debug_assert();
     }
 
+    /// No argument of a command has the id of a global option: clap would take one for the other.
+    #[test]
+    fn no_argument_hides_a_global_option() {
+        fn check(command: &clap::Command, globals: &[&clap::Id]) {
+            for sub in command.get_subcommands() {
+                let hidden: Vec<_> =
+                    sub.get_arguments().map(clap::Arg::get_id).filter(|id| globals.contains(id)).collect();
+                assert!(hidden.is_empty(), "{}: {hidden:?}", sub.get_name());
+                check(sub, globals);
+            }
+        }
+        let root = super::definition();
+        let globals: Vec<_> = root.get_arguments().filter(|a| a.is_global_set()).map(clap::Arg::get_id).collect();
+        assert!(!globals.is_empty());
+        check(&root, &globals);
+    }
+
     /// Every command shows examples before anything else.
     #[test]
     fn every_command_has_examples() {

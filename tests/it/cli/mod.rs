@@ -3,6 +3,7 @@
 
 mod checks;
 mod deleting;
+mod editing;
 mod faults;
 mod kill;
 mod plans;
