@@ -8,6 +8,7 @@ pub mod cloud;
 pub mod context;
 pub mod error;
 pub mod graph;
+pub mod kube;
 pub mod model;
 pub mod ops;
 pub mod pki;

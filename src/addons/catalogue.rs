@@ -1,6 +1,7 @@
 //! The addons that this kspot knows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use rust_embed::RustEmbed;
 use serde::Deserialize;
@@ -92,8 +93,16 @@ pub struct Right {
 pub struct Catalogue(Vec<Addon>);
 
 impl Catalogue {
-    /// The addons of this kspot.
-    pub fn load() -> Result<Self> {
+    /// The addons of this kspot, read once.
+    pub fn load() -> Result<&'static Self> {
+        static READ: OnceLock<Catalogue> = OnceLock::new();
+        match READ.get() {
+            Some(catalogue) => Ok(catalogue),
+            None => Catalogue::read().map(|catalogue| READ.get_or_init(|| catalogue)),
+        }
+    }
+
+    fn read() -> Result<Self> {
         let directories: BTreeSet<String> =
             Files::iter().filter_map(|path| path.split_once('/').map(|(dir, _)| dir.to_owned())).collect();
         let mut addons = BTreeMap::new();

@@ -1,21 +1,34 @@
 //! `kspot addons`: what runs in the cluster so that it works.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use clap::{Args as ClapArgs, Subcommand};
+use jiff::SignedDuration;
+use kube::Client;
 
 use super::session::Session;
+use super::update::Form;
 use crate::error::Result;
+use crate::kube::connect::{connect, connect_file};
+use crate::kube::{Options, apply, diff};
+use crate::ops::access::{Wanted, entry};
 use crate::ops::addons;
-use crate::ops::specs::read;
-use crate::ui::{Column, Listing, Output};
+use crate::ops::prepare::Site;
+use crate::ops::specs::{Specs, read};
+use crate::spec::duration::GoDuration;
+use crate::ui::{Column, Listing, Output, unified};
 
-/// List and render the addons of a cluster
+/// List, render and apply the addons of a cluster
 ///
 /// Addons follow from the spec (metricsServer, clusterAutoscaler, nodeTerminationHandler, networking, ...). An update writes
-/// their manifests to the state store, as lines of its plan.
+/// their manifests to the state store, as lines of its plan; `apply` brings them to the cluster's API.
 #[derive(ClapArgs, Debug)]
 #[command(before_help = "Examples:
   kspot addons list
   kspot addons render metrics-server
+  kspot addons diff
+  kspot addons apply
 ")]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -26,6 +39,8 @@ pub(super) struct Args {
 enum What {
     List(ListArgs),
     Render(RenderArgs),
+    Diff(DiffArgs),
+    Apply(ApplyArgs),
 }
 
 /// List every addon, and what an update would do with it
@@ -49,6 +64,80 @@ struct ListArgs {
 struct RenderArgs {
     /// Only these; default: all that the spec asks for
     addons: Vec<String>,
+}
+
+/// How the cluster's API is reached.
+#[derive(ClapArgs, Debug)]
+struct Reach {
+    /// Use the current context of this kubeconfig; default: an administrator's certificate of an hour
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// The API's address inside the cluster's network
+    #[arg(long, conflicts_with = "kubeconfig")]
+    internal: bool,
+}
+
+impl Reach {
+    async fn connect(&self, site: &Site, specs: &Specs) -> Result<Client> {
+        match &self.kubeconfig {
+            Some(file) => connect_file(file).await,
+            None => {
+                let wanted = Wanted { admin: Some(SignedDuration::from_hours(1)), internal: self.internal };
+                connect(&entry(site, &specs.cluster, wanted).await?).await
+            }
+        }
+    }
+}
+
+/// Show what applying the addons would change in the cluster
+///
+/// The API server itself works out the change (a server-side dry run), with its defaults and whatever else manages fields.
+#[derive(ClapArgs, Debug)]
+#[command(before_help = "Examples:
+  kspot addons diff
+  kspot addons diff metrics-server --detailed-exitcode
+")]
+struct DiffArgs {
+    /// Only these; default: all that the spec asks for
+    addons: Vec<String>,
+
+    #[command(flatten)]
+    reach: Reach,
+
+    /// Exit with 2 when there are differences
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+/// Apply the addons, and remove what they no longer have
+///
+/// Applies on the server's side, as field manager kspot: fields that somebody else manages are left, unless they
+/// contradict; then it stops and names them. What carries kspot's labels and is wanted no more is removed.
+#[derive(ClapArgs, Debug)]
+#[command(before_help = "Examples:
+  kspot addons apply
+  kspot addons apply --wait 10m              # a cluster that is coming up
+  kspot addons apply metrics-server --kubeconfig ./demo.kubeconfig
+")]
+struct ApplyArgs {
+    /// Only these; default: all, and what is wanted no more is removed
+    addons: Vec<String>,
+
+    #[command(flatten)]
+    reach: Reach,
+
+    /// Take over fields that somebody else manages
+    #[arg(long)]
+    force_conflicts: bool,
+
+    /// How long an API that is coming up is waited for
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    wait: GoDuration,
+
+    /// Form of the result
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
 }
 
 impl Args {
@@ -76,6 +165,49 @@ impl Args {
                     listing.push(addon.name, item, cells);
                 }
                 session.ui.listing(&listing, args.output)?;
+            }
+            What::Diff(args) => {
+                let addons = addons::named(&site, &specs, &args.addons).await?;
+                let client = args.reach.connect(&site, &specs).await?;
+                let reading = session.ui.waiting("asking the Kubernetes API");
+                let differences = diff(&client, &addons, &args.addons).await?;
+                drop(reading);
+                for difference in &differences {
+                    let name = difference.id.to_string();
+                    session.ui.data(unified((&name, &difference.before), (&name, &difference.after)));
+                }
+                if differences.is_empty() {
+                    session.ui.say(format!("cluster {cluster} has its addons as the spec asks"));
+                }
+                return Ok(if args.detailed_exitcode && !differences.is_empty() { 2 } else { 0 });
+            }
+            What::Apply(args) => {
+                let addons = addons::named(&site, &specs, &args.addons).await?;
+                let client = args.reach.connect(&site, &specs).await?;
+                let applying = session.ui.waiting("applying addons");
+                let options = Options {
+                    only: &args.addons,
+                    force: args.force_conflicts,
+                    wait: Duration::from_secs(args.wait.as_seconds().max(0).unsigned_abs()),
+                };
+                let applied = apply(&client, &addons, options).await?;
+                drop(applying);
+                if args.output == Form::Json {
+                    session.ui.json(&applied)?;
+                }
+                for id in &applied.changed {
+                    session.ui.say(format!("applied {id}"));
+                }
+                for id in &applied.pruned {
+                    session.ui.say(format!("removed {id}"));
+                }
+                session.ui.say(format!(
+                    "{} addons: {} objects applied, {} unchanged, {} removed",
+                    addons.len(),
+                    applied.changed.len(),
+                    applied.unchanged,
+                    applied.pruned.len()
+                ));
             }
             What::Render(args) => {
                 for addon in addons::named(&site, &specs, &args.addons).await? {

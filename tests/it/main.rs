@@ -10,6 +10,7 @@ mod bed;
 mod bed_contract;
 mod cli;
 mod harness;
+mod kubernetes;
 mod resources_compute;
 mod resources_network;
 mod state;

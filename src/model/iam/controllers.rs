@@ -155,7 +155,11 @@ fn termination_handler(input: &Input<'_>) -> Vec<Statement> {
     let queue = input.arn("sqs", &input.names().termination_queue());
     let hook = ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"];
     vec![
-        Statement::allow(["autoscaling:DescribeAutoScalingInstances", "autoscaling:DescribeTags"]),
+        Statement::allow([
+            "autoscaling:DescribeAutoScalingInstances",
+            "autoscaling:DescribeLifecycleHooks",
+            "autoscaling:DescribeTags",
+        ]),
         Statement::allow(["sqs:DeleteMessage", "sqs:ReceiveMessage"]).on([queue]),
         Statement::allow(hook).tagged(input.cluster.name()),
     ]
