@@ -110,11 +110,11 @@ fn a_change_of_specs_is_whole_or_not_at_all() {
 fn a_dead_process_s_lock_is_broken_as_the_message_says() {
     let desk = Desk::on(Bed::with_faults()).small();
     killed_at(&desk, "update cluster --yes", 12, Death::Before);
+    let locked = r"error: cluster c\.k8s\.local is locked by ann@\S+ \(process \d+\) since \S+Z, for `update";
+    let locked = Regex::new(locked).unwrap();
     for line in ["update cluster --yes", "delete cluster c.k8s.local --yes"] {
         let said = desk.fails(5, line);
-        let locked =
-            Regex::new(r"error: cluster c\.k8s\.local is locked by ann@\S+ \(process \d+\) since \S+Z, for `update");
-        assert!(locked.unwrap().is_match(&said), "{said}");
+        assert!(locked.is_match(&said), "{said}");
     }
     let said = desk.fails(5, "update cluster --yes");
     let hint = Regex::new(r"hint: kspot (lock break \S+ --name \S+), if").unwrap();
