@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::Ipv6Net;
+
 use crate::error::{Error, Result};
 use crate::spec::api::{ApiLoadBalancer, ApiSpec, DnsAccess};
 use crate::spec::complete::member_names;
@@ -110,6 +112,8 @@ impl NewCluster {
         spec.deletion_protection = self.protect.then_some(true);
         spec.network_cidr = self.network_cidrs.first().copied();
         spec.additional_network_cidrs = self.network_cidrs.iter().skip(1).copied().collect();
+        // ::/0: pods and services have IPv6 addresses, which is what makes a cluster an IPv6 one.
+        spec.non_masquerade_cidr = self.ipv6.then(|| AccessSource::Cidr(Ipv6Net::default().into()));
         spec.network_id = self.network_id.clone();
         spec.cloud_labels = self.cloud_labels.clone();
         spec.kubernetes_api_access = self.admin_access.clone();
@@ -246,7 +250,7 @@ impl NewCluster {
         }
         if self.ipv6 {
             for (n, subnet) in subnets.iter_mut().enumerate() {
-                subnet.ipv6_cidr = format!("/64#{n}").parse().ok();
+                subnet.ipv6_cidr = format!("/64#{n:x}").parse().ok();
             }
         }
         Ok(subnets)

@@ -34,8 +34,8 @@ class Call:
 
     @property
     def reads(self) -> bool:
-        """Whether the call changes nothing."""
-        return bool(re.match(r"(Describe|List|Get|Head|GET|HEAD)", self.action))
+        """Whether the call changes nothing. (Route 53's ListTagsForResources is a POST.)"""
+        return bool(re.match(r"(Describe|List|Get|Head|GET|HEAD|POST /2013-04-01/tags/hostedzone$)", self.action))
 
 
 def account_of(access_key: str) -> str | None:

@@ -41,9 +41,10 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Whether the request changes nothing.
+    /// Whether the request changes nothing. (Route 53's ListTagsForResources is a POST.)
     pub(crate) fn reads(&self) -> bool {
-        ["Describe", "List", "Get", "Head", "GET", "HEAD"].iter().any(|verb| self.action.starts_with(verb))
+        self.action == "POST /2013-04-01/tags/hostedzone"
+            || ["Describe", "List", "Get", "Head", "GET", "HEAD"].iter().any(|verb| self.action.starts_with(verb))
     }
 }
 

@@ -6,8 +6,11 @@ mod deleting;
 mod editing;
 mod faults;
 mod kill;
+mod paging;
 mod plans;
+mod snapshots;
 mod stores;
+mod topologies;
 mod writers;
 
 use std::collections::BTreeMap;
