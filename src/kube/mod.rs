@@ -1,6 +1,6 @@
 //! The cluster's Kubernetes API.
 //!
-//! * [`connect`]: a client, by a kubeconfig entry or a file.
+//! * [`mod@connect`]: a client, by a kubeconfig entry or a file.
 //! * [`error`]: what the API said, as our errors: who refuses what, and what to do.
 //! * [`kinds`]: the kinds of object that addons are made of, and in which order they come and go.
 //! * [`mod@apply`]: server-side apply of addons, and pruning of what they no longer have.
