@@ -204,6 +204,7 @@ class Contract:
         assert [p["AutoScalingGroupName"] for p in aws.autoscaling.describe_policies()["ScalingPolicies"]] == ["two"]
 
     def the_account_s_limits_are_told(self, aws):
+        aws.mixed_group()
         limits = aws.autoscaling.describe_account_limits()
         assert limits["NumberOfAutoScalingGroups"] == 1, limits
         assert limits["MaxNumberOfAutoScalingGroups"] > 1, limits
