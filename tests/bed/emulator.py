@@ -28,6 +28,8 @@ from werkzeug.datastructures import EnvironHeaders
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 MOTO_VERSION = "5.2.5"
+# moto knows nothing of them, not even their addresses.
+UNSERVED = {"pricing"}
 
 
 class RequestLog:
@@ -81,6 +83,9 @@ class Emulator:
         return _respond(start_response, status, data, headers)
 
     def answer(self, call: wire.Call, environ) -> tuple[str, dict, bytes]:
+        if call.service in UNSERVED:
+            data, headers = wire.error_body(call, "NotImplementedByEmulator", f"{call.service} {call.action}")
+            return "400 Bad Request", headers, data
         answered = {}
 
         def start_response(status, headers, exc_info=None):
