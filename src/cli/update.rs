@@ -140,7 +140,7 @@ impl Preview {
     pub(super) async fn run(&self, session: &Session) -> Result<u8> {
         let expected = self.saved.as_deref().map(read_plan).transpose()?;
         let only = expected.as_ref().map_or(&self.groups, |p| &p.groups).clone();
-        let extent = Extent { only, deep: self.deep };
+        let extent = Extent { only, deep: self.deep, fresh: self.specs.is_some() };
         let reading = session.ui.waiting(&format!("reading cluster {}", self.cluster));
         let specs = match &self.specs {
             Some(specs) => specs.clone(),

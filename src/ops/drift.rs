@@ -22,5 +22,5 @@ pub async fn drift(site: &Site, cluster: &str) -> Result<Prepared> {
         outside_edits: Vec::new(),
         warnings: typed.warnings,
     };
-    prepare(site, &specs, &Extent { only: Vec::new(), deep: true }).await
+    prepare(site, &specs, &Extent { deep: true, ..Extent::default() }).await
 }

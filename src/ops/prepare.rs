@@ -174,6 +174,8 @@ pub struct Extent {
     pub only: Vec<String>,
     /// Also what AWS tells only by a call per object: lifecycle hooks. Otherwise their group's tag is believed.
     pub deep: bool,
+    /// The cluster's first specs were written a moment ago: the store has no record of an apply, and no keys.
+    pub fresh: bool,
 }
 
 /// Plans the specs' cluster.
@@ -185,9 +187,14 @@ pub async fn prepare(site: &Site, specs: &Specs, extent: &Extent) -> Result<Prep
     let (cluster, groups) = crate::spec::complete::complete(&specs.cluster, &specs.groups)?;
     let store = ClusterStore::new(Arc::clone(&site.store), cluster.name())?;
     let known = site.facts.of(&site.cloud, &cluster, &groups);
-    let authorities = keep::authorities(&store);
-    let (account, mut known, applied, authorities) =
-        futures::future::try_join4(site.cloud.account(), known, store.applied(), authorities).await?;
+    let records = async {
+        match extent.fresh {
+            true => Ok((None, None)),
+            false => futures::future::try_join(store.applied(), keep::authorities(&store)).await,
+        }
+    };
+    let (account, mut known, (applied, authorities)) =
+        futures::future::try_join3(site.cloud.account(), known, records).await?;
     known.facts.authorities = authorities.unwrap_or_default().get(keyset::Name::KubernetesCa).to_owned();
     let mut warnings = judge_types(&cluster, &groups, &known.catalogue)?;
     allow_change(&store, specs, &cluster, applied.as_ref()).await?;

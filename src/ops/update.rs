@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::prepare::{Prepared, Site, prepare};
+use super::prepare::{Extent, Prepared, Site, prepare};
 use super::specs;
 use crate::apply::{self, Outcome, Reporter};
 use crate::cloud::aws::kms::Kms;
@@ -57,7 +57,8 @@ async fn locked(
 ) -> Result<(Prepared, Outcome)> {
     let specs = specs::read(&site.store, prepared.cluster.name()).await?;
     let moved = specs.revision != prepared.revision || store.applied().await? != prepared.applied;
-    let prepared = if moved { prepare(site, &specs, &prepared.extent).await? } else { prepared };
+    let extent = Extent { fresh: false, ..prepared.extent.clone() };
+    let prepared = if moved { prepare(site, &specs, &extent).await? } else { prepared };
     if let Some(expected) = expected {
         require_same(expected, &prepared)?;
     }
