@@ -45,7 +45,7 @@ impl Args {
         if self.merge {
             return self.merge(session).await;
         }
-        let mut objects = specs::load(&self.filename)?;
+        let specs::Loaded { mut objects, documents } = specs::load(&self.filename)?;
         let cluster = specs::cluster_of(&objects, session.global.name.clone())?;
         for object in &mut objects {
             if let Object::Cluster(cluster) = object {
@@ -56,7 +56,7 @@ impl Args {
         let change = Change { store: &store, cluster: &cluster, command: "apply -f", message: self.message.as_deref() };
         let exists = open(&store, &cluster)?.read_if_exists().await?.cluster().is_some();
         if !exists {
-            specs::create_all(session, &change, objects).await?;
+            specs::create_all(session, &change, objects, &documents).await?;
             session.ui.say(format!("cluster {cluster} has its specs in {}", Arc::clone(&store).describe()));
             session.ui.hint("next", format!("kspot update cluster {cluster}"));
             return Ok(0);

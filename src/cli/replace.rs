@@ -32,7 +32,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
-        let objects = specs::load(&self.filename)?;
+        let objects = specs::load(&self.filename)?.objects;
         let cluster = specs::cluster_of(&objects, session.global.name.clone())?;
         let store = session.store().await?;
         let change =

@@ -9,8 +9,9 @@ use clap::ValueEnum;
 use super::session::Session;
 use crate::error::{Context as _, Error, Result};
 use crate::ops::specs::{Specs, change, check, open, path_of};
+use crate::spec::parse::Document;
 use crate::spec::problem::Problems;
-use crate::spec::{Object, print as spec_print};
+use crate::spec::{InstanceGroup, Object, print as spec_print, validate};
 use crate::state::change::Intent;
 use crate::state::history::{Revision, Texts};
 use crate::state::{SpecPath, Store};
@@ -70,8 +71,34 @@ impl Change<'_> {
     }
 }
 
-/// Records the first specs of a new cluster, and gives them as they were recorded.
-pub(super) async fn create_all(session: &Session, change: &Change<'_>, objects: Vec<Object>) -> Result<Specs> {
+/// Refuses what is wrong with a new cluster's specs, with the places in the files that they were read from.
+fn judge(objects: &[Object], documents: &[Document]) -> Result<()> {
+    let cluster = objects.iter().find_map(|o| match o {
+        Object::Cluster(cluster) => Some(cluster.as_ref()),
+        Object::InstanceGroup(_) => None,
+    });
+    let groups = objects.iter().filter_map(|o| match o {
+        Object::InstanceGroup(group) => Some(group.as_ref().clone()),
+        Object::Cluster(_) => None,
+    });
+    let Some(cluster) = cluster else { return Ok(()) };
+    let groups: Vec<InstanceGroup> = groups.collect();
+    let mut found = validate::validate(&validate::Specs { cluster, groups: &groups, types: None });
+    validate::locate(&mut found, documents);
+    if found.has_errors() { Err(found.into()) } else { Ok(()) }
+}
+
+/// Records the first specs of a new cluster, and gives them as they were recorded. `documents` are what the objects were
+/// read from, if they were read.
+pub(super) async fn create_all(
+    session: &Session,
+    change: &Change<'_>,
+    objects: Vec<Object>,
+    documents: &[Document],
+) -> Result<Specs> {
+    if !documents.is_empty() {
+        judge(&objects, documents)?;
+    }
     let mut texts = Texts::new();
     for object in &objects {
         texts.insert(path_of(object)?, spec_print::to_yaml(object));
@@ -105,22 +132,31 @@ pub(super) fn recorded(session: &Session, cluster: &str, revision: Option<&Revis
 }
 
 /// The objects of files, directories (their `.yaml`, `.yml` and `.json` files, by name) or `-` for standard input.
-pub(super) fn load(paths: &[PathBuf]) -> Result<Vec<Object>> {
+pub(super) fn load(paths: &[PathBuf]) -> Result<Loaded> {
     let mut problems = Problems::default();
-    let mut objects = Vec::new();
+    let mut documents = Vec::new();
     for (name, text) in read_files(paths)? {
-        match crate::spec::parse::parse(&text, &name) {
-            Ok(found) => objects.extend(found),
+        match crate::spec::parse::read(&text, &name) {
+            Ok(found) => documents.extend(found.documents),
             Err(found) => problems.extend(found.0),
         }
     }
     if problems.has_errors() {
         return Err(problems.into());
     }
-    if objects.is_empty() {
+    if documents.is_empty() {
         return Err(Error::failed("there are no specs in what -f names"));
     }
-    Ok(objects)
+    let objects = documents.iter().map(|d| d.object.clone()).collect();
+    Ok(Loaded { objects, documents })
+}
+
+/// What files hold.
+pub(super) struct Loaded {
+    /// The objects.
+    pub(super) objects: Vec<Object>,
+    /// The same with the places of their fields.
+    pub(super) documents: Vec<Document>,
 }
 
 /// Names and texts of files and directories.

@@ -327,7 +327,7 @@ impl Args {
             command: "create cluster",
             message: self.message.as_deref(),
         };
-        let written = specs::create_all(session, &change, draft.objects()).await?;
+        let written = specs::create_all(session, &change, draft.objects(), &[]).await?;
         session.ui.say(format!("cluster {name} has its specs in {}", store.describe()));
         Preview { cluster: name, yes: self.yes, specs: Some(written), ..Preview::default() }.run(session).await
     }

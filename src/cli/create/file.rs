@@ -28,7 +28,7 @@ impl FileArgs {
     }
 
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
-        let mut objects = specs::load(&self.filename)?;
+        let specs::Loaded { mut objects, documents } = specs::load(&self.filename)?;
         let cluster = specs::cluster_of(&objects, session.global.name.clone())?;
         for object in &mut objects {
             if let Object::Cluster(cluster) = object {
@@ -39,7 +39,7 @@ impl FileArgs {
         let change =
             Change { store: &store, cluster: &cluster, command: "create -f", message: self.message.as_deref() };
         if objects.iter().any(|o| matches!(o, Object::Cluster(_))) {
-            specs::create_all(session, &change, objects).await?;
+            specs::create_all(session, &change, objects, &documents).await?;
             session.ui.say(format!("cluster {cluster} has its specs in {}", store.describe()));
             session.ui.hint("next", format!("kspot update cluster {cluster}"));
             return Ok(0);

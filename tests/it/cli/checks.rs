@@ -113,3 +113,17 @@ async fn drift_finds_a_missing_hook() {
     desk.ok("update cluster --deep --yes");
     desk.ok("drift --detailed-exitcode");
 }
+
+/// What is wrong between the specs of a file is told with its place in that file, as it was written.
+#[test]
+fn problems_are_placed_in_the_file_that_was_given() {
+    let desk = Desk::new();
+    let text =
+        SMALL.replacen("  minSize: 1\n  maxSize: 3", "  # more than there may be\n  minSize: 5\n  maxSize: 3", 1);
+    desk.file("bad.yaml", &text);
+    let first = text.lines().position(|line| line == "  minSize: 5").unwrap() + 1;
+    let said = desk.fails(3, "create -f bad.yaml");
+    let placed = [first, first + 1].iter().any(|line| said.contains(&format!("bad.yaml:{line}:")));
+    assert!(placed, "{said}");
+    assert_eq!(desk.ok("get clusters -o name").stdout, "");
+}
