@@ -33,6 +33,9 @@ fn retry(config: RetryConfig) -> aws_sdk_s3::config::Builder {
 /// How often a write is repeated that S3 left undecided because of another write of the same key.
 const UNDECIDED_TIMES: usize = 8;
 
+/// How often an object is asked for again whose content broke off: by then the SDK has its answer, and no longer repeats.
+const CUT_OFF_TIMES: usize = 5;
+
 /// Objects in a bucket, below a prefix.
 #[derive(Debug)]
 pub struct S3 {
@@ -167,8 +170,11 @@ impl S3 {
     }
 
     fn undecided(&self) -> ExponentialBuilder {
-        let base = ExponentialBuilder::default().with_min_delay(Duration::from_millis(25));
-        base.with_max_times(UNDECIDED_TIMES).with_jitter().with_jitter_seed(self.jitter)
+        self.pauses(Duration::from_millis(25)).with_max_times(UNDECIDED_TIMES)
+    }
+
+    fn pauses(&self, first: Duration) -> ExponentialBuilder {
+        ExponentialBuilder::default().with_min_delay(first).with_jitter().with_jitter_seed(self.jitter)
     }
 
     /// Pages through a listing. `delimiter` asks for one level only.
@@ -329,25 +335,34 @@ impl Store for S3 {
 
 impl S3 {
     async fn fetch(&self, key: &str, known: Option<&Etag>) -> Result<Fetched> {
-        let sent = self.call(|client| {
-            let request = client.get_object().bucket(&self.bucket).key(self.full(key));
-            request.set_if_none_match(known.map(quoted)).customize().send()
-        });
-        let object = match sent.await {
-            Ok(object) => object,
-            Err(f) if f.status == Some(304) => return Ok(Fetched::Unchanged),
-            Err(f) if f.is_missing_object() => return Ok(Fetched::Missing),
-            Err(f) => return Err(self.error(&format!("read {key}"), f)),
-        };
-        self.note_key(object.ssekms_key_id());
-        let etag = etag(object.e_tag());
-        let bytes = object.body.collect().await;
-        let bytes = bytes.map_err(|e| {
+        let cut_off = |e| {
             Error::failed(format!("reading {key} in {} was cut off", self.describe()))
                 .hint("run the command again")
                 .because(e)
-        })?;
-        Ok(Fetched::Changed(Blob { bytes: bytes.to_vec(), etag }))
+        };
+        let mut pauses = self.pauses(Duration::from_millis(50)).with_max_times(CUT_OFF_TIMES).build();
+        loop {
+            let sent = self.call(|client| {
+                let request = client.get_object().bucket(&self.bucket).key(self.full(key));
+                request.set_if_none_match(known.map(quoted)).customize().send()
+            });
+            let object = match sent.await {
+                Ok(object) => object,
+                Err(f) if f.status == Some(304) => return Ok(Fetched::Unchanged),
+                Err(f) if f.is_missing_object() => return Ok(Fetched::Missing),
+                Err(f) => return Err(self.error(&format!("read {key}"), f)),
+            };
+            self.note_key(object.ssekms_key_id());
+            let etag = etag(object.e_tag());
+            match (object.body.collect().await, pauses.next()) {
+                (Ok(bytes), _) => return Ok(Fetched::Changed(Blob { bytes: bytes.to_vec(), etag })),
+                (Err(e), None) => return Err(cut_off(e)),
+                (Err(e), Some(pause)) => {
+                    tracing::debug!(key, error = %e, "the content broke off: asking again");
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
     }
 }
 

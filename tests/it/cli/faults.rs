@@ -43,6 +43,21 @@ fn cut_connections_are_outlasted() {
     ]));
 }
 
+/// An object whose content breaks off is asked for again; one that always does ends in an error that names it.
+#[test]
+fn content_that_breaks_off_is_read_again() {
+    let desk = Desk::on(Bed::with_faults());
+    desk.ok(CREATE);
+    let cut = |times: u32| json!([{"service": "s3", "action": "GET /bucket/key", "times": times, "do": "truncate"}]);
+    desk.bed.faults(cut(3));
+    desk.ok("get clusters");
+    let injected = desk.bed.fault_log().iter().filter(|p| p.injected.as_deref() == Some("truncate")).count();
+    assert_eq!(injected, 3);
+    desk.bed.faults(cut(1000));
+    let said = desk.fails(1, "get clusters");
+    assert!(said.contains("was cut off") && said.contains("c.k8s.local/"), "{said}");
+}
+
 /// Every changing call of an update loses its first answer: nothing is made twice, in particular no second VPC.
 #[test]
 fn lost_answers_leave_nothing_twice() {
