@@ -60,16 +60,7 @@ impl Error {
 
     /// The message with its causes on one line: `message: cause: cause`, without what was said already.
     pub fn chain(&self) -> String {
-        let mut text = self.message.clone();
-        let mut cause = std::error::Error::source(self);
-        while let Some(inner) = cause {
-            let link = inner.to_string();
-            if !text.contains(&link) {
-                text.push_str(&format!(": {link}"));
-            }
-            cause = inner.source();
-        }
-        text
+        chain(self)
     }
 
     /// Refused or failed (exit 1).
@@ -160,6 +151,28 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|s| s as &(dyn std::error::Error + 'static))
     }
+}
+
+/// An error with its causes on one line: `message: cause: cause`, without what was said already.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    for cause in causes(error).skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(&format!(": {cause}"));
+        }
+    }
+    text
+}
+
+/// The last cause of an error, which names what really happened ("connection refused").
+pub fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    causes(error).last().unwrap_or(error).to_string()
+}
+
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |e| e.source())
 }
 
 /// Adds what was being done to a foreign error.

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::catalogue::{Addon, Target};
 use super::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::model::assets::mirrored;
 
 /// The label that tells which addon an object belongs to.
@@ -43,7 +43,7 @@ impl Rendered {
 pub fn render(addon: &Addon, context: &Context) -> Result<Option<Rendered>> {
     let about = &addon.about;
     let failed = |what: &str, error: minijinja::Error| {
-        Error::failed(format!("addon {}: {what}", about.name)).because(Chain(error))
+        Error::failed(format!("addon {}: {what}", about.name)).because(chain(&error))
     };
     let mut environment = environment(context).map_err(|e| failed("its templates' environment", e))?;
     let values = Jinja::from(Serde(context));
@@ -115,24 +115,6 @@ fn environment(context: &Context) -> std::result::Result<Environment<'static>, m
     });
     Ok(environment)
 }
-
-/// A template's error with the line that it stands in.
-#[derive(Debug)]
-struct Chain(minijinja::Error);
-
-impl std::fmt::Display for Chain {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = std::error::Error::source(&self.0);
-        while let Some(inner) = source {
-            write!(f, ": {inner}")?;
-            source = inner.source();
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Chain {}
 
 #[cfg(test)]
 mod tests;

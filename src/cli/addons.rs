@@ -15,7 +15,7 @@ use crate::kube::{Options, apply, diff};
 use crate::ops::access::{Wanted, entry};
 use crate::ops::addons;
 use crate::ops::prepare::Site;
-use crate::ops::specs::{Specs, read};
+use crate::ops::specs::Specs;
 use crate::spec::duration::GoDuration;
 use crate::ui::{Column, Listing, Output, unified};
 
@@ -142,9 +142,8 @@ struct ApplyArgs {
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
-        let cluster = session.cluster(None)?;
-        let specs = read(&session.store().await?, &cluster).await?;
-        let site = session.site_for(&specs).await?;
+        let (site, specs) = session.site(None).await?;
+        let cluster = specs.cluster.name();
         match self.what {
             What::List(args) => {
                 let columns = [

@@ -53,10 +53,10 @@ impl Args {
             }
         }
         let store = session.store().await?;
-        let change = Change { store: &store, cluster: &cluster, command: "apply -f", message: self.message.as_deref() };
+        let change = Change::new(&store, &cluster, "apply -f", self.message.as_deref()).of(&documents);
         let exists = open(&store, &cluster)?.read_if_exists().await?.cluster().is_some();
         if !exists {
-            specs::create_all(session, &change, objects, &documents).await?;
+            specs::create_all(session, &change, objects).await?;
             session.ui.say(format!("cluster {cluster} has its specs in {}", Arc::clone(&store).describe()));
             session.ui.hint("next", format!("kspot update cluster {cluster}"));
             return Ok(0);
@@ -94,8 +94,7 @@ impl Args {
         let named = patches.iter().find(|p| p.kind == Kind::Cluster).and_then(|p| p.name.as_deref());
         let cluster = session.cluster(named)?;
         let store = session.store().await?;
-        let change =
-            Change { store: &store, cluster: &cluster, command: "apply -f --merge", message: self.message.as_deref() };
+        let change = Change::new(&store, &cluster, "apply -f --merge", self.message.as_deref());
         let ((), revision) = change
             .edit(session, |texts| {
                 for patch in &patches {

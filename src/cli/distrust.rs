@@ -5,6 +5,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use super::session::Session;
 use crate::error::Result;
 use crate::ops::keys;
+use crate::ops::specs::open;
 use crate::pki::Name;
 
 /// Stop trusting a key
@@ -43,10 +44,10 @@ struct KeypairArgs {
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
         let What::Keypair(args) = self.what;
-        let cluster = session.cluster(None)?;
-        let specs = crate::ops::specs::read(&session.store().await?, &cluster).await?;
-        let site = session.site_for(&specs).await?;
-        let gone = keys::distrust(&site, &specs, args.keyset, args.id.as_deref()).await?;
+        let (store, specs) = session.specs(None).await?;
+        let cluster = specs.cluster.name();
+        let keys = open(&store, cluster)?;
+        let gone = keys::distrust(&keys, session.context.now(), args.keyset, args.id.as_deref()).await?;
         session.ui.say(format!("cluster {cluster}: {} no longer trusts key {}", args.keyset, gone.join(", ")));
         session.ui.hint("next", format!("kspot update cluster {cluster} --yes, then renew the machines"));
         session.ui.hint("and", format!("kspot export kubeconfig {cluster} --admin"));

@@ -32,9 +32,9 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
-        let cluster = session.cluster(self.cluster.as_deref())?;
-        let site = session.site(&cluster).await?;
-        let found = drift(&site, &cluster).await?;
+        let (site, specs) = session.site(self.cluster.as_deref()).await?;
+        let cluster = specs.cluster.name();
+        let found = drift(&site, cluster).await?;
         if self.output == super::update::Form::Json {
             session.ui.json(&found.saved())?;
         } else {

@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use super::session::Session;
 use super::specs::{self, Change, groups_like};
 use crate::error::{Context as _, Error, Kind as ErrorKind, Result};
-use crate::ops::specs::{check, read};
+use crate::ops::specs::check;
 use crate::state::SpecPath;
 use crate::state::history::Texts;
 
@@ -52,9 +52,8 @@ const REMARK: &str = "#! ";
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
         let positional = if self.kind == Kind::Cluster { self.object.as_deref() } else { None };
-        let cluster = session.cluster(positional)?;
-        let store = session.store().await?;
-        let specs = read(&store, &cluster).await?;
+        let (store, specs) = session.specs(positional).await?;
+        let cluster = specs.cluster.name().to_owned();
         let path = match (self.kind, &self.object) {
             (Kind::Cluster, _) => SpecPath::Cluster,
             (Kind::Ig, Some(name)) => groups_like(&specs.texts, name)?.remove(0),
@@ -69,7 +68,7 @@ impl Args {
             }
             let command = format!("edit {path}");
             let message = self.message.as_deref();
-            let change = Change { store: &store, cluster: &cluster, command: &command, message };
+            let change = Change::new(&store, &cluster, &command, message);
             let put = |now: &mut Texts| put(now, &path, (&before, &after));
             let ((), revision) = change.edit(session, put).await?;
             specs::recorded(session, &cluster, revision.as_ref());
@@ -95,7 +94,7 @@ fn settle(session: &Session, specs: &Texts, path: &SpecPath, text: &mut String) 
         }
         let mut texts = specs.clone();
         texts.insert(path.clone(), text.clone());
-        match check(&texts) {
+        match check(&texts, &[]) {
             Ok(_) => return Ok(true),
             Err(e) if e.kind() != ErrorKind::Invalid => return Err(e),
             Err(e) if *text == last => {

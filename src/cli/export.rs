@@ -92,6 +92,16 @@ pub(super) fn lifetime(wanted: GoDuration) -> Result<SignedDuration> {
     Err(Error::usage(format!("--admin={wanted} is not between 10m and 8760h")).hint("--admin alone is --admin=18h"))
 }
 
+/// Takes a deleted cluster out of the usual kubeconfig, if it is there.
+pub(super) fn forget(session: &Session, cluster: &str, authorities: &str) -> Result<()> {
+    // Without a home there is no usual file that the cluster could be in.
+    let Ok(file) = kubeconfig::place(None, |name| session.context.env(name).map(str::to_owned)) else { return Ok(()) };
+    if kubeconfig::change(&file, |text| kubeconfig::forget(text, cluster, authorities))? {
+        session.ui.say(format!("{}: cluster {cluster} is removed", file.display()));
+    }
+    Ok(())
+}
+
 /// What is put into which file.
 #[derive(Debug)]
 pub(super) struct Export {
@@ -115,7 +125,7 @@ impl Export {
         }
         let file = kubeconfig::place(self.kubeconfig.as_deref(), |name| session.context.env(name).map(str::to_owned))?;
         let current = entries.last().map(|e| e.name.clone()).filter(|_| switch);
-        kubeconfig::change(&file, |text| kubeconfig::merge(text, &entries, current.as_deref()))?;
+        kubeconfig::change(&file, |text| kubeconfig::merge(text, &entries, current.as_deref()).map(Some))?;
         let now = session.context.now();
         for entry in &entries {
             let rights = match self.admin {

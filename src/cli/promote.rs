@@ -5,6 +5,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use super::session::Session;
 use crate::error::Result;
 use crate::ops::keys;
+use crate::ops::specs::open;
 use crate::pki::Name;
 
 /// Let a trusted key sign
@@ -42,10 +43,10 @@ struct KeypairArgs {
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
         let What::Keypair(args) = self.what;
-        let cluster = session.cluster(None)?;
-        let specs = crate::ops::specs::read(&session.store().await?, &cluster).await?;
-        let site = session.site_for(&specs).await?;
-        let id = keys::promote(&site, &specs, args.keyset, args.id.as_deref()).await?;
+        let (store, specs) = session.specs(None).await?;
+        let cluster = specs.cluster.name();
+        let keys = open(&store, cluster)?;
+        let id = keys::promote(&keys, args.keyset, args.id.as_deref()).await?;
         session.ui.say(format!("cluster {cluster}: key {id} of {} signs from now on", args.keyset));
         session.ui.hint("next", format!("kspot update cluster {cluster} --yes, then renew the machines"));
         session.ui.hint("then", format!("kspot distrust keypair {}", args.keyset));

@@ -32,11 +32,10 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
-        let objects = specs::load(&self.filename)?.objects;
+        let specs::Loaded { objects, documents } = specs::load(&self.filename)?;
         let cluster = specs::cluster_of(&objects, session.global.name.clone())?;
         let store = session.store().await?;
-        let change =
-            Change { store: &store, cluster: &cluster, command: "replace -f", message: self.message.as_deref() };
+        let change = Change::new(&store, &cluster, "replace -f", self.message.as_deref()).of(&documents);
         let ((), revision) = change
             .edit(session, |texts| {
                 for object in &objects {

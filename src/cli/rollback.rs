@@ -35,7 +35,7 @@ impl Args {
         let cluster = session.cluster(None)?;
         let store = open(&session.store().await?, &cluster)?;
         let old = store.texts(&store.revision(self.revision).await?).await?;
-        check(&old)?;
+        check(&old, &[])?;
         let command = format!("rollback {}", self.revision);
         let intent =
             Intent { ctx: &session.context, command: &command, message: self.message.as_deref().unwrap_or_default() };

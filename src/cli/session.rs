@@ -90,11 +90,18 @@ impl Session {
         self.site_in(self.store().await?, region.as_deref()).await
     }
 
-    /// The place to work at for a cluster of the store.
-    pub(super) async fn site(&self, cluster: &str) -> Result<Site> {
+    /// The specs of the cluster that the command is about, and the place to work at for it.
+    pub(super) async fn site(&self, positional: Option<&str>) -> Result<(Site, Specs)> {
+        let (store, specs) = self.specs(positional).await?;
+        Ok((self.site_in(store, specs.cluster.spec.region()).await?, specs))
+    }
+
+    /// The specs of the cluster that the command is about, and the store they are in.
+    pub(super) async fn specs(&self, positional: Option<&str>) -> Result<(Arc<dyn Store>, Specs)> {
+        let cluster = self.cluster(positional)?;
         let store = self.store().await?;
-        let specs = crate::ops::specs::read(&store, cluster).await?;
-        self.site_in(store, specs.cluster.spec.region()).await
+        let specs = crate::ops::specs::read(&store, &cluster).await?;
+        Ok((store, specs))
     }
 
     /// The place to work at for a cluster whose specs may be gone or unreadable: then the region is the one that was
@@ -103,7 +110,7 @@ impl Session {
         let store = self.store().await?;
         let texts = crate::ops::specs::open(&store, cluster)?;
         let (specs, applied) = futures::future::try_join(texts.read_if_exists(), texts.applied()).await?;
-        let typed = crate::ops::specs::check(&specs.texts).ok();
+        let typed = crate::ops::specs::check(&specs.texts, &[]).ok();
         let region = typed.as_ref().and_then(|t| t.cluster.spec.region().map(str::to_owned));
         self.site_in(store, region.or(applied.map(|a| a.region)).as_deref()).await
     }

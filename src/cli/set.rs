@@ -124,7 +124,7 @@ impl<'a> Edit<'a> {
         };
         let cluster = session.cluster(positional.as_deref())?;
         let store = session.store().await?;
-        let change = Change { store: &store, cluster: &cluster, command: &self.command, message: self.message };
+        let change = Change::new(&store, &cluster, &self.command, self.message);
         let ((), revision) = change.edit(session, |texts| self.apply(texts)).await?;
         specs::recorded(session, &cluster, revision.as_ref());
         Ok(0)

@@ -11,7 +11,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::ops::specs::{Specs, change, check, open, path_of};
 use crate::spec::parse::Document;
 use crate::spec::problem::Problems;
-use crate::spec::{InstanceGroup, Object, print as spec_print, validate};
+use crate::spec::{Object, print as spec_print};
 use crate::state::change::Intent;
 use crate::state::history::{Revision, Texts};
 use crate::state::{SpecPath, Store};
@@ -47,9 +47,20 @@ pub(super) struct Change<'a> {
     pub(super) command: &'a str,
     /// Why.
     pub(super) message: Option<&'a str>,
+    /// The files that the specs come from, so that problems are placed in them; none for other edits.
+    pub(super) origins: &'a [Document],
 }
 
-impl Change<'_> {
+impl<'a> Change<'a> {
+    pub(super) fn new(store: &'a Arc<dyn Store>, cluster: &'a str, command: &'a str, message: Option<&'a str>) -> Self {
+        Change { store, cluster, command, message, origins: &[] }
+    }
+
+    /// The same change with specs from these files.
+    pub(super) fn of(self, origins: &'a [Document]) -> Self {
+        Change { origins, ..self }
+    }
+
     fn intent<'s>(&'s self, session: &'s Session) -> Intent<'s> {
         Intent { ctx: &session.context, command: self.command, message: self.message.unwrap_or_default() }
     }
@@ -60,50 +71,24 @@ impl Change<'_> {
         session: &Session,
         edit: impl FnOnce(&mut Texts) -> Result<T> + Send,
     ) -> Result<(T, Option<Revision>)> {
-        let changed = change(&open(self.store, self.cluster)?, &self.intent(session), edit).await?;
+        let changed = change(&open(self.store, self.cluster)?, &self.intent(session), self.origins, edit).await?;
         if let Some(outside) = &changed.outside_edit {
             session.ui.say(format!("recorded as revision {}: edits made without kspot", outside.number));
         }
-        for warning in check(&changed.texts)?.warnings {
+        for warning in check(&changed.texts, &[])?.warnings {
             session.ui.warn(warning);
         }
         Ok((changed.value, changed.revision))
     }
 }
 
-/// Refuses what is wrong with a new cluster's specs, with the places in the files that they were read from.
-fn judge(objects: &[Object], documents: &[Document]) -> Result<()> {
-    let cluster = objects.iter().find_map(|o| match o {
-        Object::Cluster(cluster) => Some(cluster.as_ref()),
-        Object::InstanceGroup(_) => None,
-    });
-    let groups = objects.iter().filter_map(|o| match o {
-        Object::InstanceGroup(group) => Some(group.as_ref().clone()),
-        Object::Cluster(_) => None,
-    });
-    let Some(cluster) = cluster else { return Ok(()) };
-    let groups: Vec<InstanceGroup> = groups.collect();
-    let mut found = validate::validate(&validate::Specs { cluster, groups: &groups, types: None });
-    validate::locate(&mut found, documents);
-    if found.has_errors() { Err(found.into()) } else { Ok(()) }
-}
-
-/// Records the first specs of a new cluster, and gives them as they were recorded. `documents` are what the objects were
-/// read from, if they were read.
-pub(super) async fn create_all(
-    session: &Session,
-    change: &Change<'_>,
-    objects: Vec<Object>,
-    documents: &[Document],
-) -> Result<Specs> {
-    if !documents.is_empty() {
-        judge(&objects, documents)?;
-    }
+/// Records the first specs of a new cluster, and gives them as they were recorded.
+pub(super) async fn create_all(session: &Session, change: &Change<'_>, objects: Vec<Object>) -> Result<Specs> {
     let mut texts = Texts::new();
     for object in &objects {
         texts.insert(path_of(object)?, spec_print::to_yaml(object));
     }
-    let typed = check(&texts)?;
+    let typed = check(&texts, change.origins)?;
     let store = open(change.store, change.cluster)?;
     let created = store.create(&change.intent(session), texts).await?;
     for warning in &typed.warnings {

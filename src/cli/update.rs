@@ -85,7 +85,7 @@ struct ClusterArgs {
     deep: bool,
 
     /// Then put an administrator's certificate into the kubeconfig, for this long
-    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "18h")]
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "18h", requires = "yes")]
     admin: Option<GoDuration>,
 }
 

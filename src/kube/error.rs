@@ -2,7 +2,7 @@
 
 use kube::core::Status;
 
-use crate::error::Error;
+use crate::error::{Error, chain};
 
 /// The error of a failed call: what was being done, what the API said, what to do.
 pub fn of(doing: &str, error: kube::Error) -> Error {
@@ -52,10 +52,6 @@ fn unreachable(doing: &str, error: kube::Error) -> Error {
         "is the API server up and reachable from here? kspot get instances shows the control plane's machines"
     };
     Error::failed(format!("can't {doing}: the Kubernetes API does not answer")).because(error).hint(hint)
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! Ways into a cluster: where its API is, and a certificate for an administrator.
 
-use std::sync::Arc;
-
 use jiff::SignedDuration;
 
 use super::prepare::Site;
+use super::specs::open;
 use super::update::data_keys;
 use crate::error::{Error, Result};
 use crate::model::naming::Names;
@@ -14,7 +13,6 @@ use crate::pki::keyset::Name;
 use crate::pki::kubeconfig::Entry;
 use crate::pki::seal::{self, DataKeys};
 use crate::spec::Cluster;
-use crate::state::cluster::ClusterStore;
 
 /// How long an administrator's certificate lasts when nobody says.
 pub const ADMIN_LIFE: SignedDuration = SignedDuration::from_hours(18);
@@ -30,7 +28,7 @@ pub struct Wanted {
 
 /// The kubeconfig entry of a cluster that has been made.
 pub async fn entry(site: &Site, cluster: &Cluster, wanted: Wanted) -> Result<Entry> {
-    let store = ClusterStore::new(Arc::clone(&site.store), cluster.name())?;
+    let store = open(&site.store, cluster.name())?;
     let (keysets, _) = keep::keysets(&store).await?.ok_or_else(|| {
         Error::failed(format!("cluster {} has no keys yet: it was never applied", cluster.name()))
             .hint(format!("kspot update cluster {} --yes", cluster.name()))

@@ -1,15 +1,13 @@
 //! The addons of a cluster as commands see them: which are wanted, what they consist of, what the state store has.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::prepare::Site;
-use super::specs::Specs;
+use super::specs::{Specs, open};
 use crate::addons::context::Context;
 use crate::addons::{Catalogue, Rendered, render};
 use crate::error::{Error, Result, did_you_mean};
 use crate::resource::Addon;
-use crate::state::cluster::ClusterStore;
 
 /// What an update would do with an addon's manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -81,7 +79,7 @@ pub async fn named(site: &Site, specs: &Specs, names: &[String]) -> Result<Vec<R
 
 /// Every addon that kspot knows.
 pub async fn list(site: &Site, specs: &Specs) -> Result<Vec<Listed>> {
-    let store = ClusterStore::new(Arc::clone(&site.store), specs.cluster.name())?;
+    let store = open(&site.store, specs.cluster.name())?;
     let keys = store.keys();
     let prefix = keys.addons();
     let (rendered, entries) = futures::try_join!(rendered(site, specs), store.store().list(&prefix, None))?;

@@ -42,10 +42,9 @@ pub fn draft(new: &NewCluster, sets: &[String], unsets: &[String]) -> Result<Dra
     for unset in unsets {
         edit::unset(&mut object, unset.strip_prefix("cluster.").unwrap_or(unset))?;
     }
-    match object {
-        Object::Cluster(cluster) => Ok(Draft { cluster: *cluster, groups }),
-        Object::InstanceGroup(_) => Err(Error::failed("the cluster's spec became an instance group's")),
-    }
+    let cluster = object.into_cluster();
+    let cluster = cluster.ok_or_else(|| Error::failed("the cluster's spec became an instance group's"))?;
+    Ok(Draft { cluster, groups })
 }
 
 impl Draft {

@@ -8,6 +8,7 @@ use crate::apply::{self, Outcome, Reporter};
 use crate::cloud::{Cloud, Live, Scope};
 use crate::error::{Error, Result};
 use crate::model;
+use crate::pki::{Name, keep};
 use crate::plan::Plan;
 use crate::resource::Desired;
 use crate::spec::Object;
@@ -27,6 +28,8 @@ pub struct Doomed {
     pub live: Live,
     /// Things that stay, and why, one sentence each.
     pub left_behind: Vec<String>,
+    /// The certificates of the authority that signed the API's, PEM; empty if there are none.
+    pub authorities: String,
     /// The last apply when this was looked at.
     applied: Option<Applied>,
 }
@@ -34,7 +37,8 @@ pub struct Doomed {
 /// Looks for everything that the cluster owns, by its specs if there are any, by its tags and names in any case.
 pub async fn look(site: &Site, cluster: &str) -> Result<Doomed> {
     let store = open(&site.store, cluster)?;
-    let (specs, applied) = futures::future::try_join(store.read_if_exists(), store.applied()).await?;
+    let (specs, applied, authorities) =
+        futures::try_join!(store.read_if_exists(), store.applied(), keep::authorities(&store))?;
     let registered = specs.cluster().is_some();
     // A spec that can't be read must not keep anybody from deleting what it made, but it may forbid it.
     let protected = specs.cluster().is_some_and(protects);
@@ -55,12 +59,13 @@ pub async fn look(site: &Site, cluster: &str) -> Result<Doomed> {
         ))
         .hint("`kspot get clusters` lists the clusters of the store; --region looks elsewhere"));
     }
-    Ok(Doomed { protected, registered, plan, live, left_behind, applied })
+    let authorities = authorities.unwrap_or_default().get(Name::KubernetesCa).to_owned();
+    Ok(Doomed { protected, registered, plan, live, left_behind, authorities, applied })
 }
 
 fn protects(text: &str) -> bool {
     match crate::spec::parse::parse(text, "config") {
-        Ok(objects) => objects.iter().any(|o| matches!(o, Object::Cluster(c) if c.spec.is_protected())),
+        Ok(objects) => objects.iter().filter_map(Object::as_cluster).any(|c| c.spec.is_protected()),
         // Unreadable: the words alone decide, on the safe side.
         Err(_) => text.lines().any(|l| l.trim() == "deletionProtection: true"),
     }

@@ -13,7 +13,7 @@ pub async fn drift(site: &Site, cluster: &str) -> Result<Prepared> {
             .hint(format!("kspot update cluster {cluster} --yes"))
     })?;
     let texts = store.texts(&store.revision(applied.revision).await?).await?;
-    let typed = check(&texts)?;
+    let typed = check(&texts, &[])?;
     let specs = Specs {
         cluster: typed.cluster,
         groups: typed.groups,

@@ -1,16 +1,15 @@
 //! The cluster's keys as commands see them: what there is, and the steps of a rotation.
 
-use std::sync::Arc;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::prepare::Site;
-use super::specs::Specs;
+use super::specs::open;
 use super::update::data_keys;
 use crate::error::Result;
 use crate::pki::keyset::{Name, State};
 use crate::pki::seal::DataKeys;
 use crate::pki::{certificate, keep};
+use crate::spec::Cluster;
 use crate::state::cluster::ClusterStore;
 
 /// From then on an expiry is worth a warning.
@@ -32,13 +31,9 @@ pub struct Listed {
     pub expires: Option<Timestamp>,
 }
 
-fn open(site: &Site, specs: &Specs) -> Result<ClusterStore> {
-    ClusterStore::new(Arc::clone(&site.store), specs.cluster.name())
-}
-
 /// Every key of the cluster; none before the first update.
-pub async fn list(site: &Site, specs: &Specs) -> Result<Vec<Listed>> {
-    let Some((all, _)) = keep::keysets(&open(site, specs)?).await? else { return Ok(Vec::new()) };
+pub async fn list(store: &ClusterStore) -> Result<Vec<Listed>> {
+    let Some((all, _)) = keep::keysets(store).await? else { return Ok(Vec::new()) };
     let mut listed = Vec::new();
     for (name, set) in &all.keysets {
         for (id, state, key) in set.keys() {
@@ -56,20 +51,19 @@ pub async fn list(site: &Site, specs: &Specs) -> Result<Vec<Listed>> {
 }
 
 /// Makes a new key, which is trusted and does not sign yet. Gives its id.
-pub async fn create(site: &Site, specs: &Specs, name: Name) -> Result<String> {
-    let kms = data_keys(site, &specs.cluster);
+pub async fn create(site: &Site, cluster: &Cluster, name: Name) -> Result<String> {
+    let kms = data_keys(site, cluster);
     let sealed_with = kms.as_ref().map(|k| k as &dyn DataKeys);
-    let new = keep::key(name, specs.cluster.name(), site.context.now(), sealed_with).await?;
-    keep::change(&open(site, specs)?, async |all| Ok(all.get_mut(name)?.create(new))).await
+    let new = keep::key(name, cluster.name(), site.context.now(), sealed_with).await?;
+    keep::change(&open(&site.store, cluster.name())?, async |all| Ok(all.get_mut(name)?.create(new))).await
 }
 
 /// Lets a key sign: this one, or the newest that is trusted.
-pub async fn promote(site: &Site, specs: &Specs, name: Name, id: Option<&str>) -> Result<String> {
-    keep::change(&open(site, specs)?, async |all| all.get_mut(name)?.promote(id)).await
+pub async fn promote(store: &ClusterStore, name: Name, id: Option<&str>) -> Result<String> {
+    keep::change(store, async |all| all.get_mut(name)?.promote(id)).await
 }
 
 /// Stops trusting a key: this one, or all that are older than the one that signs. Gives their ids.
-pub async fn distrust(site: &Site, specs: &Specs, name: Name, id: Option<&str>) -> Result<Vec<String>> {
-    let now = site.context.now();
-    keep::change(&open(site, specs)?, async |all| all.get_mut(name)?.distrust(id, now)).await
+pub async fn distrust(store: &ClusterStore, now: Timestamp, name: Name, id: Option<&str>) -> Result<Vec<String>> {
+    keep::change(store, async |all| all.get_mut(name)?.distrust(id, now)).await
 }

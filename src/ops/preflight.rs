@@ -24,7 +24,7 @@ fn offered(prepared: &Prepared) -> Result<()> {
         return Ok(());
     }
     let missing: Vec<String> =
-        prepared.groups.iter().filter_map(|g| not_offered(&prepared.cluster, g, &prepared.catalogue)).collect();
+        prepared.groups.iter().filter_map(|g| not_offered(&prepared.cluster, g, &prepared.known.catalogue)).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -8,8 +8,8 @@ use crate::cloud::{Cloud, Live, Scope};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::model;
-use crate::ops::facts::Facts;
-use crate::ops::specs::Specs;
+use crate::ops::facts::{Facts, Known};
+use crate::ops::specs::{Specs, open};
 use crate::pki::{keep, keyset};
 use crate::plan::cost::{Cost, Machines};
 use crate::plan::saved::{Place, SavedPlan};
@@ -47,10 +47,8 @@ pub struct Prepared {
     pub groups: Vec<InstanceGroup>,
     /// Who acts, where.
     pub account: Account,
-    /// The types that the groups use.
-    pub catalogue: Catalogue,
-    /// What else was looked up.
-    pub facts: model::Facts,
+    /// What was looked up: the types that the groups use, and the rest.
+    pub known: Known,
     /// What is wanted.
     pub desired: Desired,
     /// What is there.
@@ -90,18 +88,11 @@ impl Prepared {
 
     /// The same plan for machines that trust these authorities: nothing else moves, and AWS is not asked again.
     pub fn trusting(mut self, site: &Site, authorities: &str) -> Result<Self> {
-        if self.facts.authorities == authorities {
+        if self.known.facts.authorities == authorities {
             return Ok(self);
         }
-        authorities.clone_into(&mut self.facts.authorities);
-        self.desired = model::build(&model::Input {
-            cluster: &self.cluster,
-            groups: &self.groups,
-            account: &self.account,
-            store: &machines_store(site),
-            types: &self.catalogue.types,
-            facts: &self.facts,
-        })?;
+        authorities.clone_into(&mut self.known.facts.authorities);
+        self.desired = desired(site, (&self.cluster, &self.groups), &self.account, &self.known)?;
         self.plan = crate::plan::build(&self.desired, &self.live);
         self.left_out = limit(&mut self.plan, &self.extent.only);
         Ok(self)
@@ -111,7 +102,7 @@ impl Prepared {
     pub fn is_settled(&self) -> bool {
         let recorded =
             self.applied.as_ref().is_some_and(|a| a.revision == self.revision && a.outcome == Outcome::Succeeded);
-        self.plan.is_empty() && !self.facts.authorities.is_empty() && (recorded || !self.extent.only.is_empty())
+        self.plan.is_empty() && !self.known.facts.authorities.is_empty() && (recorded || !self.extent.only.is_empty())
     }
 }
 
@@ -139,8 +130,7 @@ async fn allow_change(store: &ClusterStore, specs: &Specs, cluster: &Cluster, ap
         return Ok(());
     }
     super::specs::locate(&mut found, &specs.texts);
-    Err(Error::from(found)
-        .hint(format!("kspot diff {} shows what was changed, kspot rollback takes it back", cluster.name())))
+    Err(Error::from(found).hint("kspot diff shows what was changed, kspot rollback takes it back"))
 }
 
 /// The cluster as it was applied last as a whole, from the record of complete specs.
@@ -148,10 +138,7 @@ async fn applied_before(store: &ClusterStore) -> Result<Option<Cluster>> {
     let key = store.keys().completed();
     let Some(blob) = store.store().get(&key).await? else { return Ok(None) };
     let objects = crate::spec::parse::parse(&blob.text(&key)?, &key).map_err(Error::from)?;
-    Ok(objects.into_iter().find_map(|object| match object {
-        Object::Cluster(cluster) => Some(*cluster),
-        Object::InstanceGroup(_) => None,
-    }))
+    Ok(objects.into_iter().find_map(Object::into_cluster))
 }
 
 /// The store as the machines see it; its bucket need not be in the cluster's region.
@@ -185,7 +172,7 @@ pub async fn prepare(site: &Site, specs: &Specs, extent: &Extent) -> Result<Prep
         specs.group(name)?;
     }
     let (cluster, groups) = crate::spec::complete::complete(&specs.cluster, &specs.groups)?;
-    let store = ClusterStore::new(Arc::clone(&site.store), cluster.name())?;
+    let store = open(&site.store, cluster.name())?;
     let known = site.facts.of(&site.cloud, &cluster, &groups);
     let records = async {
         match extent.fresh {
@@ -198,14 +185,7 @@ pub async fn prepare(site: &Site, specs: &Specs, extent: &Extent) -> Result<Prep
     known.facts.authorities = authorities.unwrap_or_default().get(keyset::Name::KubernetesCa).to_owned();
     let mut warnings = judge_types(&cluster, &groups, &known.catalogue)?;
     allow_change(&store, specs, &cluster, applied.as_ref()).await?;
-    let desired = model::build(&model::Input {
-        cluster: &cluster,
-        groups: &groups,
-        account: &account,
-        store: &machines_store(site),
-        types: &known.catalogue.types,
-        facts: &known.facts,
-    })?;
+    let desired = desired(site, (&cluster, &groups), &account, &known)?;
     let scope = match &applied {
         Some(applied) => model::scope_of_desired(cluster.name(), &desired).union(past(applied, cluster.name())),
         None => model::scope(cluster.name(), &desired),
@@ -229,8 +209,7 @@ pub async fn prepare(site: &Site, specs: &Specs, extent: &Extent) -> Result<Prep
         cluster,
         groups,
         account,
-        catalogue: known.catalogue,
-        facts: known.facts,
+        known,
         desired,
         live,
         scope,
@@ -240,6 +219,18 @@ pub async fn prepare(site: &Site, specs: &Specs, extent: &Extent) -> Result<Prep
         warnings,
         cost,
         applied,
+    })
+}
+
+/// What completed specs ask for.
+fn desired(site: &Site, specs: (&Cluster, &[InstanceGroup]), account: &Account, known: &Known) -> Result<Desired> {
+    model::build(&model::Input {
+        cluster: specs.0,
+        groups: specs.1,
+        account,
+        store: &machines_store(site),
+        types: &known.catalogue.types,
+        facts: &known.facts,
     })
 }
 

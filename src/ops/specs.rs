@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result, did_you_mean};
+use crate::spec::parse::Document;
 use crate::spec::problem::Problems;
 use crate::spec::validate::{self, validate};
 use crate::spec::{Cluster, InstanceGroup, Kind, Object};
@@ -53,7 +54,7 @@ pub async fn read(store: &Arc<dyn Store>, cluster: &str) -> Result<Specs> {
     if found.cluster().is_none() {
         return Err(unknown(store, cluster).await);
     }
-    let typed = check(&found.texts)?;
+    let typed = check(&found.texts, &[])?;
     Ok(Specs {
         cluster: typed.cluster,
         groups: typed.groups,
@@ -85,8 +86,9 @@ pub struct Typed {
     pub warnings: Vec<String>,
 }
 
-/// Parses and validates all specs of a cluster together. The error (exit 3) lists every problem.
-pub fn check(texts: &Texts) -> Result<Typed> {
+/// Parses and validates all specs of a cluster together. The error (exit 3) lists every problem, with its place in the
+/// files that the user gave (`origins`) where it is there, else in the text of the store.
+pub fn check(texts: &Texts, origins: &[Document]) -> Result<Typed> {
     let mut problems = Problems::default();
     let mut documents = Vec::new();
     for (path, text) in texts {
@@ -101,19 +103,13 @@ pub fn check(texts: &Texts) -> Result<Typed> {
     if problems.has_errors() {
         return Err(problems.into());
     }
-    let mut cluster = None;
-    let mut groups = BTreeMap::new();
-    for document in &documents {
-        match &document.object {
-            Object::Cluster(c) => cluster = Some((**c).clone()),
-            Object::InstanceGroup(g) => {
-                groups.insert(g.name().to_owned(), (**g).clone());
-            }
-        }
-    }
-    let cluster: Cluster = cluster.ok_or_else(|| Error::invalid("there is no spec of kind Cluster"))?;
-    let groups: Vec<InstanceGroup> = groups.into_values().collect();
+    let cluster = documents.iter().find_map(|d| d.object.as_cluster()).cloned();
+    let cluster = cluster.ok_or_else(|| Error::invalid("there is no spec of kind Cluster"))?;
+    let groups = documents.iter().filter_map(|d| d.object.as_group());
+    let groups: BTreeMap<&str, &InstanceGroup> = groups.map(|g| (g.name(), g)).collect();
+    let groups: Vec<InstanceGroup> = groups.into_values().cloned().collect();
     let mut found = validate(&validate::Specs { cluster: &cluster, groups: &groups, types: None });
+    validate::locate(&mut found, origins);
     validate::locate(&mut found, &documents);
     problems.extend(found.0);
     if problems.has_errors() {
@@ -137,15 +133,17 @@ pub fn path_of(object: &Object) -> Result<SpecPath> {
     }
 }
 
-/// Edits the texts of a cluster's specs; nothing is written unless all specs together are valid afterwards.
+/// Edits the texts of a cluster's specs; nothing is written unless all specs together are valid afterwards. `origins` are
+/// the files that the edit takes specs from.
 pub async fn change<T: Send>(
     store: &ClusterStore,
     intent: &Intent<'_>,
+    origins: &[Document],
     edit: impl FnOnce(&mut Texts) -> Result<T> + Send,
 ) -> Result<Changed<T>> {
     let checked = |texts: &mut Texts| {
         let value = edit(texts)?;
-        check(texts)?;
+        check(texts, origins)?;
         Ok(value)
     };
     store.change(intent, checked).await

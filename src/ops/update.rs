@@ -1,11 +1,9 @@
 //! Makes a plan true: under the lock, recorded at start and end, the same for saved plans.
 
-use std::sync::Arc;
-
 use tokio_util::sync::CancellationToken;
 
 use super::prepare::{Extent, Prepared, Site, prepare};
-use super::specs;
+use super::specs::{self, open};
 use crate::apply::{self, Outcome, Reporter};
 use crate::cloud::aws::kms::Kms;
 use crate::error::{Error, Result};
@@ -30,7 +28,7 @@ pub async fn update(
     stop: &CancellationToken,
 ) -> Result<(Prepared, Outcome)> {
     let cluster = prepared.cluster.name().to_owned();
-    let store = ClusterStore::new(Arc::clone(&site.store), &cluster)?;
+    let store = open(&site.store, &cluster)?;
     let guard = store.lock(&site.context, "update cluster", EXPIRY).await?;
     let stop = &either(stop, guard.lost());
     let watch = Watch { reporter, stop };
@@ -84,7 +82,7 @@ async fn locked(
 
 /// The plan once the cluster has its keys: the first update makes them, and machines know the control plane by them.
 async fn with_keys(site: &Site, store: &ClusterStore, prepared: Prepared) -> Result<Prepared> {
-    if !prepared.facts.authorities.is_empty() {
+    if !prepared.known.facts.authorities.is_empty() {
         return Ok(prepared);
     }
     let kms = data_keys(site, &prepared.cluster);

@@ -33,33 +33,6 @@ pub fn read(pem: &str) -> Result<Said> {
     })
 }
 
-/// Whether `authority` names itself as the issuer of `pem` by name and key: what a client looks for first. The signature
-/// itself is verified by whoever is shown the certificate.
-pub fn signs(authority: &str, pem: &str) -> Result<bool> {
-    with(authority, |authority| {
-        let key = subject_key(authority);
-        with(pem, |certificate| {
-            Ok(certificate.issuer() == authority.subject() && authority_key(certificate) == key && key.is_some())
-        })
-    })
-}
-
-fn subject_key(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
-    use x509_parser::extensions::ParsedExtension;
-    certificate.iter_extensions().find_map(|e| match e.parsed_extension() {
-        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
-        _ => None,
-    })
-}
-
-fn authority_key(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
-    use x509_parser::extensions::ParsedExtension;
-    certificate.iter_extensions().find_map(|e| match e.parsed_extension() {
-        ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0.to_vec()),
-        _ => None,
-    })
-}
-
 fn with<T>(pem: &str, look: impl FnOnce(&X509Certificate<'_>) -> Result<T>) -> Result<T> {
     let (_, block) = parse_x509_pem(pem.as_bytes()).map_err(|e| Error::failed("a certificate is no PEM").because(e))?;
     let certificate = block.parse_x509().map_err(|e| Error::failed("a certificate can't be read").because(e))?;

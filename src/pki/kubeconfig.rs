@@ -125,26 +125,47 @@ fn context(entry: &Entry) -> Known {
     Known { fields: vec![("cluster", entry.name.clone()), ("user", entry.name.clone())], contradicted: &[] }
 }
 
-/// The text without the entries of a cluster.
-pub fn remove(text: &str, name: &str) -> Result<String> {
+/// The text without a cluster's entries. `None` if it has none, or if the one of that name trusts none of `authorities`
+/// (PEM): then it is another cluster that is called the same.
+pub fn forget(text: &str, name: &str, authorities: &str) -> Result<Option<String>> {
     let mut config: Mapping = match text.trim() {
-        "" => return Ok(String::new()),
+        "" => return Ok(None),
         _ => serde_yaml::from_str(text).map_err(|e| Error::failed("it is no kubeconfig").because(e))?,
     };
+    let is_named = |item: &Value| item.get("name").and_then(Value::as_str) == Some(name);
+    let ours = |item: &Value| is_named(item) && trusts(item, authorities);
+    if !config.get("clusters").and_then(Value::as_sequence).is_some_and(|all| all.iter().any(ours)) {
+        return Ok(None);
+    }
     for list in ["clusters", "users", "contexts"] {
         if let Some(items) = config.get_mut(list).and_then(Value::as_sequence_mut) {
-            items.retain(|item| item.get("name").and_then(Value::as_str) != Some(name));
+            items.retain(|item| !is_named(item));
         }
     }
     if config.get("current-context").and_then(Value::as_str) == Some(name) {
         config.remove("current-context");
     }
-    serde_yaml::to_string(&config).map_err(|e| Error::failed("can't write the kubeconfig as YAML").because(e))
+    let text = serde_yaml::to_string(&config);
+    text.map(Some).map_err(|e| Error::failed("can't write the kubeconfig as YAML").because(e))
+}
+
+/// Whether a cluster's entry trusts one of these authorities.
+fn trusts(item: &Value, authorities: &str) -> bool {
+    let data = item.get("cluster").and_then(|c| c.get("certificate-authority-data")).and_then(Value::as_str);
+    let pem = data.and_then(|data| BASE64.decode(data).ok()).and_then(|bytes| String::from_utf8(bytes).ok());
+    let blocks = |text: &str| -> Vec<String> {
+        text.split_inclusive("-----END CERTIFICATE-----")
+            .map(|b| b.trim().to_owned())
+            .filter(|b| !b.is_empty())
+            .collect()
+    };
+    let known = blocks(authorities);
+    pem.is_some_and(|pem| blocks(&pem).iter().any(|block| known.contains(block)))
 }
 
 /// Changes the file in one step; it is readable by its owner only, whatever it was before. A file that is not there is
-/// empty.
-pub fn change(path: &Path, change: impl FnOnce(&str) -> Result<String>) -> Result<()> {
+/// empty. Gives whether there was anything to change.
+pub fn change(path: &Path, change: impl FnOnce(&str) -> Result<Option<String>>) -> Result<bool> {
     let doing = || format!("the kubeconfig {} can't be changed", path.display());
     // Somebody's link stays a link: what it leads to is replaced.
     let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -153,7 +174,7 @@ pub fn change(path: &Path, change: impl FnOnce(&str) -> Result<String>) -> Resul
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(e) => return Err(e).context(doing),
     };
-    let after = change(&before).context(doing)?;
+    let Some(after) = change(&before).context(doing)? else { return Ok(false) };
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(dir).context(doing)?;
     // Temporary files are made for their owner alone (0600), and the rename keeps that.
@@ -161,7 +182,7 @@ pub fn change(path: &Path, change: impl FnOnce(&str) -> Result<String>) -> Resul
     file.write_all(after.as_bytes()).context(doing)?;
     file.as_file().sync_all().context(doing)?;
     file.persist(path).context(doing)?;
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -237,10 +258,21 @@ future: {field: 1}
         assert_eq!(merged["clusters"][1]["cluster"]["proxy-url"], Value::from("socks5://p"));
         assert!(merged["clusters"][1]["cluster"].get("insecure-skip-tls-verify").is_none());
         assert!(merged["users"][0]["user"].get("token").is_none());
-        let gone: Value =
-            serde_yaml::from_str(&remove(&serde_yaml::to_string(&merged).unwrap(), "c").unwrap()).unwrap();
-        assert_eq!(gone["clusters"].as_sequence().unwrap().len(), 1);
-        assert_eq!(gone["current-context"], Value::from("other"));
+    }
+
+    /// A deleted cluster's entries go, and nothing else; a cluster of the same name with another authority stays.
+    #[test]
+    fn forgetting() {
+        let text = merge("", &[entry("c", true), entry("d", true)], Some("c")).unwrap();
+        assert_eq!(forget(&text, "c", "OTHER CA").unwrap(), None);
+        assert_eq!(forget(&text, "e", "CA").unwrap(), None);
+        assert_eq!(forget("", "c", "CA").unwrap(), None);
+        let gone: Value = serde_yaml::from_str(&forget(&text, "c", "CA\n").unwrap().unwrap()).unwrap();
+        for list in ["clusters", "users", "contexts"] {
+            assert_eq!(gone[list].as_sequence().unwrap().len(), 1, "{list}");
+            assert_eq!(gone[list][0]["name"], Value::from("d"));
+        }
+        assert!(gone.get("current-context").is_none());
     }
 
     /// Merging twice is merging once.
@@ -268,14 +300,15 @@ future: {field: 1}
         std::fs::write(&file, "kind: Config\n").unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        change(&link, |text| merge(text, &[entry("c", true)], None)).unwrap();
+        change(&link, |text| merge(text, &[entry("c", true)], None).map(Some)).unwrap();
         assert!(std::fs::read_to_string(&file).unwrap().contains("name: c"));
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
         let before = std::fs::read_to_string(&file).unwrap();
         assert!(change(&link, |_| Err(Error::failed("no"))).is_err());
         assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
-        change(&dir.path().join("a/b"), |text| merge(text, &[entry("c", true)], None)).unwrap();
+        change(&dir.path().join("a/b"), |text| merge(text, &[entry("c", true)], None).map(Some)).unwrap();
+        assert!(!change(&dir.path().join("none"), |_| Ok(None)).unwrap() && !dir.path().join("none").exists());
         assert!(dir.path().join("a/b").exists());
     }
 

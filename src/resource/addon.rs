@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{Aws, Changed, Created, Found, Kind, Model, ReplaceOrder, Rules};
 use crate::cloud::aws::{AwsCloud, Call};
 use crate::cloud::{Attrs, Scope};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::state::store::sha256;
-use crate::state::{Keys, Precondition};
+use crate::state::Keys;
 
 /// How many hexadecimal digits of the hash are in the key.
 const DIGITS: usize = 12;
@@ -52,9 +52,7 @@ impl Addon {
 
     async fn write(&self, call: &Call<'_>) -> Result<String> {
         let key = Keys::of(&self.cluster)?.addon(&self.place(&call.addr.name));
-        let store = call.cloud.store.as_ref().ok_or_else(|| Error::failed(format!("no state store for {}", call.addr)))?;
-        let written = store.put(&key, self.manifests.as_bytes(), Precondition::None).await;
-        written.map_err(|e| e.or_conflict(|| Error::conflict(format!("{key} was written by somebody else"))))?;
+        call.put_object(&key, &self.manifests).await?;
         Ok(key)
     }
 }
@@ -97,9 +95,7 @@ impl Aws for Addon {
     }
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
-        let Some(store) = &call.cloud.store else { return Ok(()) };
-        let deleted = store.delete(&live.id, Precondition::None).await;
-        deleted.map_err(|e| e.or_conflict(|| Error::conflict(format!("{} was changed by somebody else", live.id))))
+        call.delete_object(&live.id).await
     }
 }
 

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{Aws, Changed, Created, Found, Kind, Model, ReplaceOrder, Rules};
 use crate::cloud::aws::{AwsCloud, Call};
 use crate::cloud::{Attrs, Scope};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::state::store::sha256;
-use crate::state::{Keys, Precondition};
+use crate::state::Keys;
 
 /// How many hexadecimal digits of the hash are in the name: 48 bits, told apart within one group's history.
 const DIGITS: usize = 12;
@@ -95,9 +95,7 @@ impl Aws for NodeConfig {
 
     async fn create(&self, call: &Call<'_>) -> Result<Created> {
         let key = Keys::of(&self.cluster)?.node(&self.name());
-        let store = call.cloud.store.as_ref().ok_or_else(|| Error::failed(format!("no state store for {}", call.addr)))?;
-        let written = store.put(&key, self.text.as_bytes(), Precondition::None).await;
-        written.map_err(|e| e.or_conflict(|| Error::conflict(format!("{key} was written by somebody else"))))?;
+        call.put_object(&key, &self.text).await?;
         Ok(Created { id: key, attrs: Attrs::new() })
     }
 
@@ -106,9 +104,7 @@ impl Aws for NodeConfig {
     }
 
     async fn delete(call: &Call<'_>, live: &Found<Self>) -> Result<()> {
-        let Some(store) = &call.cloud.store else { return Ok(()) };
-        let deleted = store.delete(&live.id, Precondition::None).await;
-        deleted.map_err(|e| e.or_conflict(|| Error::conflict(format!("{} was changed by somebody else", live.id))))
+        call.delete_object(&live.id).await
     }
 }
 

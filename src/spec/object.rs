@@ -43,6 +43,30 @@ impl Object {
         }
     }
 
+    /// The cluster, if it is one.
+    pub fn as_cluster(&self) -> Option<&Cluster> {
+        match self {
+            Object::Cluster(cluster) => Some(cluster),
+            Object::InstanceGroup(_) => None,
+        }
+    }
+
+    /// Turns into the cluster, if it is one.
+    pub fn into_cluster(self) -> Option<Cluster> {
+        match self {
+            Object::Cluster(cluster) => Some(*cluster),
+            Object::InstanceGroup(_) => None,
+        }
+    }
+
+    /// The instance group, if it is one.
+    pub fn as_group(&self) -> Option<&InstanceGroup> {
+        match self {
+            Object::InstanceGroup(group) => Some(group),
+            Object::Cluster(_) => None,
+        }
+    }
+
     /// The name of the object.
     pub fn name(&self) -> &str {
         match self {

@@ -14,6 +14,7 @@ mod kubernetes;
 mod resources_compute;
 mod resources_network;
 mod state;
+mod walls;
 
 /// A test file that is not listed here would never run.
 #[test]

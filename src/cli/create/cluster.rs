@@ -131,7 +131,13 @@ pub(super) struct Args {
     vcpus: Option<u32>,
 
     /// Memory of a spot worker, for example 16GiB
-    #[arg(long, value_name = "SIZE", requires = "node_usage_class", help_heading = "Spot at birth")]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        requires = "node_usage_class",
+        conflicts_with = "node_size",
+        help_heading = "Spot at birth"
+    )]
     memory: Option<String>,
 
     /// Whether machines have public addresses of their own
@@ -311,6 +317,10 @@ impl Args {
         let mut draft = crate::ops::create::draft(&new, &self.sets, &self.unsets)?;
         let region = draft.region()?;
         session.require_home(Some(&region))?;
+        if self.node_usage_class == Some(UsageClass::OnDemand) && (self.vcpus.is_some() || self.memory.is_some()) {
+            return Err(Error::usage("--vcpus and --memory choose spot pools, --node-usage-class says on-demand")
+                .hint("name the types of on-demand workers with --node-size"));
+        }
         if self.node_usage_class == Some(UsageClass::Spot) {
             let catalogue = selector::catalogue(session, &region).await?;
             let ask = SpotWorkers { vcpus: self.vcpus, memory: self.memory.clone() };
@@ -321,13 +331,8 @@ impl Args {
             return specs::print(session, &draft.objects(), self.output);
         }
         let store = session.store().await?;
-        let change = specs::Change {
-            store: &store,
-            cluster: &name,
-            command: "create cluster",
-            message: self.message.as_deref(),
-        };
-        let written = specs::create_all(session, &change, draft.objects(), &[]).await?;
+        let change = specs::Change::new(&store, &name, "create cluster", self.message.as_deref());
+        let written = specs::create_all(session, &change, draft.objects()).await?;
         session.ui.say(format!("cluster {name} has its specs in {}", store.describe()));
         Preview { cluster: name, yes: self.yes, specs: Some(written), ..Preview::default() }.run(session).await
     }

@@ -36,10 +36,9 @@ impl FileArgs {
             }
         }
         let store = session.store().await?;
-        let change =
-            Change { store: &store, cluster: &cluster, command: "create -f", message: self.message.as_deref() };
+        let change = Change::new(&store, &cluster, "create -f", self.message.as_deref()).of(&documents);
         if objects.iter().any(|o| matches!(o, Object::Cluster(_))) {
-            specs::create_all(session, &change, objects, &documents).await?;
+            specs::create_all(session, &change, objects).await?;
             session.ui.say(format!("cluster {cluster} has its specs in {}", store.describe()));
             session.ui.hint("next", format!("kspot update cluster {cluster}"));
             return Ok(0);

@@ -5,7 +5,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use crate::cli::session::Session;
 use crate::cli::specs::{self, Change};
 use crate::error::{Error, Result};
-use crate::ops::specs::{path_of, read};
+use crate::ops::specs::path_of;
 use crate::spec::{InstanceGroup, MixedInstancesPolicy, Object, Role, print};
 
 /// Write the spec of a new instance group
@@ -73,9 +73,8 @@ enum GroupRole {
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
-        let cluster = session.cluster(None)?;
-        let store = session.store().await?;
-        let specs = read(&store, &cluster).await?;
+        let (store, specs) = session.specs(None).await?;
+        let cluster = specs.cluster.name().to_owned();
         let mut group = self.group(&cluster);
         let site = session.site_for(&specs).await?;
         site.facts.pin_images(std::iter::once(&mut group)).await?;
@@ -84,7 +83,7 @@ impl Args {
             return specs::print(session, &[object], self.output);
         }
         let command = format!("create ig {}", self.group);
-        let change = Change { store: &store, cluster: &cluster, command: &command, message: self.message.as_deref() };
+        let change = Change::new(&store, &cluster, &command, self.message.as_deref());
         let ((), revision) = change
             .edit(session, |texts| {
                 if texts.insert(path_of(&object)?, print::to_yaml(&object)).is_some() {

@@ -25,9 +25,9 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
-        let cluster = session.cluster(None)?;
-        let specs = crate::ops::specs::read(&session.store().await?, &cluster).await?;
-        let id = keys::create(&session.site_for(&specs).await?, &specs, self.keyset).await?;
+        let (site, specs) = session.site(None).await?;
+        let cluster = specs.cluster.name();
+        let id = keys::create(&site, &specs.cluster, self.keyset).await?;
         session.ui.say(format!("cluster {cluster}: {} has a new key {id}, which is trusted", self.keyset));
         session.ui.hint("next", format!("kspot update cluster {cluster} --yes, then renew the machines"));
         session.ui.hint("then", format!("kspot promote keypair {} {id}", self.keyset));

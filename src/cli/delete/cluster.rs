@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use clap::Args as ClapArgs;
 
+use crate::cli::export::forget;
 use crate::cli::session::Session;
 use crate::error::{Error, Result};
 use crate::ops::delete::{Doomed, delete, look};
@@ -13,7 +14,7 @@ use crate::ui::PlanView;
 ///
 /// Shows what will be lost first. On a terminal it asks to type the cluster's name; a script gives --yes and the name on
 /// the command line. What is shared with the cluster is never touched. A cluster whose specs are gone is found by its
-/// tags: name its --region then.
+/// tags: name its --region then. Its entries in the usual kubeconfig go as well.
 #[derive(ClapArgs, Debug)]
 #[command(before_help = "Examples:
   kspot delete cluster demo.k8s.local          # shows what goes, asks for the name
@@ -60,12 +61,14 @@ impl Args {
         let stop = session.interrupts();
         let start = Instant::now();
         let progress = session.ui.progress(doomed.plan.changes.len());
+        let authorities = doomed.authorities.clone();
         let (outcome, objects) = delete(&site, &cluster, doomed, &progress, &stop).await?;
         drop(progress);
         session.ui.outcome(&outcome, start.elapsed(), &format!("kspot delete cluster {cluster}"))?;
         session
             .ui
             .say(format!("cluster {cluster} is deleted ({objects} objects and old versions removed from the store)"));
+        forget(session, &cluster, &authorities)?;
         Ok(0)
     }
 

@@ -38,7 +38,7 @@ impl Args {
             return Err(Error::failed("nothing is deleted"));
         }
         let command = format!("delete ig {named}");
-        let change = Change { store: &store, cluster: &cluster, command: &command, message: self.message.as_deref() };
+        let change = Change::new(&store, &cluster, &command, self.message.as_deref());
         let (gone, revision) = change
             .edit(session, |texts| {
                 let mut gone = Vec::new();

@@ -5,7 +5,6 @@ use clap::Args as ClapArgs;
 use super::groups;
 use crate::cli::session::Session;
 use crate::error::Result;
-use crate::ops::specs;
 use crate::spec::{Object, print};
 use crate::ui::{Column, Listing, Output};
 
@@ -26,8 +25,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
-        let cluster = session.cluster(self.cluster.as_deref())?;
-        let specs = specs::read(&session.store().await?, &cluster).await?;
+        let (_, specs) = session.specs(self.cluster.as_deref()).await?;
         let object = Object::Cluster(Box::new(specs.cluster.clone()));
         let row = [
             specs.cluster.name().into(),
@@ -37,7 +35,7 @@ impl Args {
         let columns = [Column::new("cluster"), Column::new("kubernetes"), Column::new("zones").flexible()];
         if self.output.is_for_people() {
             let mut table = Listing::new("clusters", columns);
-            table.push(cluster, print::to_value(&object), row);
+            table.push(specs.cluster.name(), print::to_value(&object), row);
             session.ui.listing(&table, self.output)?;
             session.ui.data("");
             let mut table = Listing::new("instance groups", groups::columns());

@@ -53,9 +53,6 @@ impl Args {
 
 fn read(name: &str, text: &str) -> Result<Cluster> {
     let objects = crate::spec::parse::parse(text, &format!("{name}/config"))?;
-    let cluster = objects.into_iter().find_map(|o| match o {
-        Object::Cluster(c) => Some(*c),
-        Object::InstanceGroup(_) => None,
-    });
+    let cluster = objects.into_iter().find_map(Object::into_cluster);
     cluster.ok_or_else(|| Error::invalid(format!("{name}/config holds no Cluster")))
 }

@@ -4,7 +4,6 @@ use clap::Args as ClapArgs;
 
 use crate::cli::session::Session;
 use crate::error::Result;
-use crate::ops::specs;
 use crate::spec::{InstanceGroup, Object, print};
 use crate::ui::{Cell, Column, Listing, Output};
 
@@ -26,8 +25,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
-        let cluster = session.cluster(None)?;
-        let specs = specs::read(&session.store().await?, &cluster).await?;
+        let (_, specs) = session.specs(None).await?;
         for name in &self.groups {
             specs.group(name)?;
         }

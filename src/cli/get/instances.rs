@@ -26,8 +26,8 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
-        let cluster = session.cluster(self.cluster.as_deref())?;
-        let site = session.site(&cluster).await?;
+        let (site, specs) = session.site(self.cluster.as_deref()).await?;
+        let cluster = specs.cluster.name();
         let columns = [
             Column::new("id"),
             Column::new("state"),
@@ -43,7 +43,7 @@ impl Args {
         ];
         let now = session.context.now();
         let mut listing = Listing::new("instances", columns);
-        for i in site.cloud.instances(&cluster).await? {
+        for i in site.cloud.instances(cluster).await? {
             let age = i.launched.map(|t| ago(now, t)).unwrap_or_default();
             let cells = [
                 i.id.clone(),

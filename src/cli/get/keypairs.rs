@@ -5,6 +5,7 @@ use clap::Args as ClapArgs;
 use crate::cli::session::Session;
 use crate::error::Result;
 use crate::ops::keys;
+use crate::ops::specs::open;
 use crate::ui::time::ago;
 use crate::ui::{Column, Listing, Output};
 
@@ -25,13 +26,12 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
-        let cluster = session.cluster(None)?;
-        let specs = crate::ops::specs::read(&session.store().await?, &cluster).await?;
-        let site = session.site_for(&specs).await?;
+        let (store, specs) = session.specs(None).await?;
+        let keys = open(&store, specs.cluster.name())?;
         let now = session.context.now();
         let columns = ["keyset", "id", "state", "created", "expires"].map(Column::new);
         let mut listing = Listing::new("keypairs", columns);
-        for key in keys::list(&site, &specs).await? {
+        for key in keys::list(&keys).await? {
             let expires = key.expires.map_or_else(|| "never".to_owned(), |at| ago(now, at));
             if key.expires.is_some_and(|at| at < now + keys::SOON) && key.state != crate::pki::keyset::State::Distrusted
             {

@@ -6,7 +6,6 @@ use serde_json::json;
 use crate::cli::session::Session;
 use crate::error::Result;
 use crate::ops::pools::pools;
-use crate::ops::specs;
 use crate::ui::{Column, Listing, Output, money};
 
 /// List the spot pools (instance type and zone) of a cluster's groups
@@ -29,12 +28,10 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
-        let cluster = session.cluster(None)?;
-        let site = session.site(&cluster).await?;
-        let specs = specs::read(&site.store, &cluster).await?;
+        let (site, specs) = session.site(None).await?;
         let region = site.cloud.region.clone();
         let catalogue = crate::cli::selector::catalogue(session, &region).await?;
-        let instances = site.cloud.instances(&cluster).await?;
+        let instances = site.cloud.instances(specs.cluster.name()).await?;
         let columns = [
             Column::new("group"),
             Column::new("type"),

@@ -10,7 +10,7 @@ use crate::catalogue::fetch::Aws;
 use crate::cli::session::Session;
 use crate::cli::specs::{self, Change};
 use crate::error::{Context as _, Error, Result, did_you_mean};
-use crate::ops::specs::{Specs, path_of, read};
+use crate::ops::specs::{Specs, path_of};
 use crate::select::advisor::Advisor;
 use crate::select::choose::{DEFAULT_POOLS, Options, Selection};
 use crate::select::group::{Planned, Settings, Split, plan};
@@ -109,9 +109,8 @@ pub(in crate::cli) struct Args {
 
 impl Args {
     pub(in crate::cli) async fn run(self, session: &Session) -> Result<u8> {
-        let cluster = session.cluster(None)?;
-        let store = session.store().await?;
-        let specs = read(&store, &cluster).await?;
+        let (store, specs) = session.specs(None).await?;
+        let cluster = specs.cluster.name().to_owned();
         let region = specs.cluster.spec.region().map(str::to_owned);
         let mut catalogue = self.source.load(session, region.as_deref(), true).await?;
         catalogue.note = None;
@@ -131,8 +130,7 @@ impl Args {
         let objects: Vec<Object> = groups.into_iter().map(|g| Object::InstanceGroup(Box::new(g))).collect();
         if !self.dry_run {
             let command = format!("toolbox instance-selector {}", self.group);
-            let change =
-                Change { store: &store, cluster: &cluster, command: &command, message: self.message.as_deref() };
+            let change = Change::new(&store, &cluster, &command, self.message.as_deref());
             let ((), revision) = change
                 .edit(session, |texts| {
                     for object in &objects {

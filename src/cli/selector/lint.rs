@@ -7,7 +7,7 @@ use super::Source;
 use crate::cli::session::Session;
 use crate::cli::specs::{self, Change};
 use crate::error::Result;
-use crate::ops::specs::{path_of, read};
+use crate::ops::specs::path_of;
 use crate::select::choose::Options;
 use crate::select::lint::{ExistingGroup, Report, Severity, lint};
 use crate::select::scope::{Offered, Scope};
@@ -42,9 +42,8 @@ pub(in crate::cli) struct Args {
 
 impl Args {
     pub(in crate::cli) async fn run(self, session: &Session) -> Result<u8> {
-        let cluster = session.cluster(None)?;
-        let store = session.store().await?;
-        let specs = read(&store, &cluster).await?;
+        let (store, specs) = session.specs(None).await?;
+        let cluster = specs.cluster.name().to_owned();
         let group = specs.group(&self.group)?;
         let catalogue = self.source.load(session, specs.cluster.spec.region(), true).await?;
         let zones: Vec<String> = specs.cluster.spec.subnets_of(&group.spec).iter().map(|s| s.zone.clone()).collect();
@@ -58,8 +57,7 @@ impl Args {
         if self.refresh_group {
             let better = refreshed(group, &report);
             let command = format!("toolbox lint-group {} --refresh-group", self.group);
-            let change =
-                Change { store: &store, cluster: &cluster, command: &command, message: self.message.as_deref() };
+            let change = Change::new(&store, &cluster, &command, self.message.as_deref());
             let object = Object::InstanceGroup(Box::new(better));
             let ((), revision) = change
                 .edit(session, |texts| {

@@ -4,7 +4,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::error::Error;
+use crate::error::{Error, chain, innermost};
 
 /// What a failed AWS call means to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,25 +233,6 @@ fn refine(message: &str, status: Option<u16>) -> Class {
 fn construction<E: std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> Class {
     let text = chain(error).to_ascii_lowercase();
     if text.contains("credential") || text.contains("token") { Class::Credentials } else { Class::Lost }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(e) = next {
-        text.push_str(": ");
-        text.push_str(&e.to_string());
-        next = e.source();
-    }
-    text
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(e) = last.source() {
-        last = e;
-    }
-    last.to_string()
 }
 
 impl From<AwsError> for Error {

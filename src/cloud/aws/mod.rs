@@ -21,7 +21,7 @@ use super::{Attrs, Cloud, Ids, Live, Observed, Scope, Update};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::resource::{Addr, Created, Kind, Ref, Resource, auto_scaling_group, tags};
-use crate::state::Store;
+use crate::state::{Precondition, Store};
 pub use error::{AwsError, Class};
 pub use trouble::Watch;
 
@@ -176,6 +176,21 @@ impl Call<'_> {
     /// What an error says was being done: `create subnet/a`.
     pub fn doing(&self, verb: &str) -> String {
         format!("{verb} {}", self.addr)
+    }
+
+    /// Writes an object of the state store.
+    pub async fn put_object(&self, key: &str, text: &str) -> Result<()> {
+        let store = self.cloud.store.as_ref();
+        let store = store.ok_or_else(|| Error::failed(format!("no state store for {}", self.addr)))?;
+        let written = store.put(key, text.as_bytes(), Precondition::None).await.map(drop);
+        written.map_err(|e| e.or_conflict(|| Error::conflict(format!("{key} was written by somebody else"))))
+    }
+
+    /// Deletes an object of the state store.
+    pub async fn delete_object(&self, key: &str) -> Result<()> {
+        let Some(store) = &self.cloud.store else { return Ok(()) };
+        let deleted = store.delete(key, Precondition::None).await;
+        deleted.map_err(|e| e.or_conflict(|| Error::conflict(format!("{key} was changed by somebody else"))))
     }
 
     /// Writes and removes EC2 tags to get from `live` to `wanted`.

@@ -25,7 +25,7 @@ mod tests;
 
 use super::cluster::Cluster;
 use super::instance_group::InstanceGroup;
-use super::object::{Kind, Object};
+use super::object::Kind;
 use super::parse::Document;
 use super::problem::{ObjectId, Problems};
 
@@ -111,20 +111,10 @@ pub fn validate_documents(
     cluster: Option<&Cluster>,
     types: Option<&dyn TypeFacts>,
 ) -> Result<Problems, Problems> {
-    let own = documents.iter().find_map(|d| match &d.object {
-        Object::Cluster(cluster) => Some(cluster.as_ref()),
-        Object::InstanceGroup(_) => None,
-    });
-    let groups: Vec<InstanceGroup> = documents.iter().filter_map(|d| group_of(&d.object)).collect();
+    let own = documents.iter().find_map(|d| d.object.as_cluster());
+    let groups: Vec<InstanceGroup> = documents.iter().filter_map(|d| d.object.as_group().cloned()).collect();
     let Some(cluster) = own.or(cluster) else { return Ok(Problems::default()) };
     let mut problems = validate(&Specs { cluster, groups: &groups, types });
     locate(&mut problems, documents);
     problems.into_result()
-}
-
-fn group_of(object: &Object) -> Option<InstanceGroup> {
-    match object {
-        Object::InstanceGroup(group) => Some(group.as_ref().clone()),
-        Object::Cluster(_) => None,
-    }
 }

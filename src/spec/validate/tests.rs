@@ -1,5 +1,6 @@
 use super::change::{validate_change, validate_skew};
 use super::*;
+use crate::spec::Object;
 use crate::spec::edit;
 use crate::spec::fixtures::KOPS_1_23;
 use crate::spec::parse::read;

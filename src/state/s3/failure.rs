@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use crate::error::Error;
+use crate::error::{Error, innermost};
 
 /// A request that S3 did not fulfil.
 #[derive(Debug)]
@@ -108,15 +108,6 @@ impl Failure {
             error.hint("check the network, and AWS_ENDPOINT_URL if it is set")
         }
     }
-}
-
-/// The last cause in the chain, which names what really happened ("connection refused").
-fn innermost(e: &(dyn std::error::Error + 'static)) -> String {
-    let mut last = e;
-    while let Some(deeper) = last.source() {
-        last = deeper;
-    }
-    last.to_string()
 }
 
 #[cfg(test)]

@@ -122,8 +122,16 @@ fn problems_are_placed_in_the_file_that_was_given() {
         SMALL.replacen("  minSize: 1\n  maxSize: 3", "  # more than there may be\n  minSize: 5\n  maxSize: 3", 1);
     desk.file("bad.yaml", &text);
     let first = text.lines().position(|line| line == "  minSize: 5").unwrap() + 1;
-    let said = desk.fails(3, "create -f bad.yaml");
-    let placed = [first, first + 1].iter().any(|line| said.contains(&format!("bad.yaml:{line}:")));
-    assert!(placed, "{said}");
+    let refused = |desk: &Desk, command: &str| {
+        let said = desk.fails(3, command);
+        let placed = [first, first + 1].iter().any(|line| said.contains(&format!("bad.yaml:{line}:")));
+        assert!(placed, "{command}: {said}");
+    };
+    refused(&desk, "create -f bad.yaml");
+    refused(&desk, "apply -f bad.yaml");
     assert_eq!(desk.ok("get clusters -o name").stdout, "");
+    let desk = desk.small();
+    desk.file("bad.yaml", &text);
+    refused(&desk, "apply -f bad.yaml");
+    refused(&desk, "replace -f bad.yaml");
 }

@@ -106,6 +106,11 @@ fn kubeconfigs_are_merged() {
     desk.file("bad", "- a\n");
     assert!(desk.fails(1, "export kubeconfig --kubeconfig ./bad").contains("can't be changed"));
     assert_eq!(std::fs::read_to_string(desk.kspot.home().join("bad")).unwrap(), "- a\n");
+    // A deleted cluster's entries go, and nothing else.
+    let said = desk.ok(&format!("delete cluster {CLUSTER} --yes")).stderr;
+    assert!(said.contains(&format!("cluster {CLUSTER} is removed")), "{said}");
+    let left = std::fs::read_to_string(&path).unwrap();
+    assert!(left.contains("https://mine") && !left.contains(CLUSTER), "{left}");
 }
 
 /// Addons are lines of the plan: each is added, changed and removed as the spec says.
