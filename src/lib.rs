@@ -44,5 +44,6 @@ pub mod select;
 pub mod spec;
 pub mod state;
 pub mod ui;
+pub mod validate;
 
 pub use error::{Error, Result};
