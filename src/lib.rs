@@ -12,7 +12,8 @@
 //! 5. [`cloud`] looks at AWS in a few paged sweeps. Each kind of [`resource`] normalises what it finds into the very type
 //!    that the model builds.
 //! 6. [`plan`] is the difference of the two, [`graph`] its order, [`apply`] the walk that makes it true.
-//! 7. [`kube`] speaks to the cluster that came of it: addons, and later whether it is well.
+//! 7. [`kube`] speaks to the cluster that came of it: it applies the addons and watches nodes and pods; [`validate`] judges
+//!    from all that whether the cluster is well.
 //!
 //! Steps 2 to 4 and the plan are pure: same input, same output. What is read and written on the way:
 //!

@@ -68,7 +68,7 @@ struct RenderArgs {
 
 /// How the cluster's API is reached.
 #[derive(ClapArgs, Debug)]
-struct Reach {
+pub(super) struct Reach {
     /// Use the current context of this kubeconfig; default: an administrator's certificate of an hour
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -79,7 +79,7 @@ struct Reach {
 }
 
 impl Reach {
-    async fn connect(&self, site: &Site, specs: &Specs) -> Result<Client> {
+    pub(super) async fn connect(&self, site: &Site, specs: &Specs) -> Result<Client> {
         match &self.kubeconfig {
             Some(file) => connect_file(file).await,
             None => {

@@ -32,6 +32,7 @@ mod set;
 mod specs;
 mod toolbox;
 mod update;
+mod validate;
 mod version;
 
 use std::process::ExitCode;
@@ -86,6 +87,7 @@ enum Command {
     Replace(replace::Args),
     Delete(delete::Args),
     Update(update::Args),
+    Validate(validate::Args),
     Drift(drift::Args),
     Addons(addons::Args),
     Export(export::Args),
@@ -117,6 +119,7 @@ impl Command {
             Command::Replace(args) => args.run(session).await,
             Command::Delete(args) => args.run(session).await,
             Command::Update(args) => args.run(session).await,
+            Command::Validate(args) => args.run(session).await,
             Command::Drift(args) => args.run(session).await,
             Command::Addons(args) => args.run(session).await,
             Command::Export(args) => args.run(session).await,

@@ -1,13 +1,15 @@
 //! What the API said, as our errors.
 
+use std::borrow::Borrow;
+
 use kube::core::Status;
 
 use crate::error::{Error, chain};
 
 /// The error of a failed call: what was being done, what the API said, what to do.
-pub fn of(doing: &str, error: kube::Error) -> Error {
-    match error {
-        kube::Error::Api(status) => refused(doing, &status),
+pub fn of(doing: &str, error: impl Borrow<kube::Error>) -> Error {
+    match error.borrow() {
+        kube::Error::Api(status) => refused(doing, status),
         other => unreachable(doing, other),
     }
 }
@@ -42,16 +44,18 @@ fn conflict(doing: &str, status: &Status) -> Error {
     error.hint("take the fields over with --force-conflicts, or leave them to whoever manages them")
 }
 
-fn unreachable(doing: &str, error: kube::Error) -> Error {
-    let text = chain(&error);
+fn unreachable(doing: &str, error: &kube::Error) -> Error {
+    let text = chain(error);
     let hint = if text.contains("certificate") && (text.contains("expired") || text.contains("Expired")) {
         "the certificate is over: kspot export kubeconfig --admin makes a new one"
+    } else if text.contains("NotValidYet") || text.contains("not valid yet") {
+        "the clock of this machine, or the cluster's, is wrong"
     } else if text.contains("certificate") || text.contains("UnknownIssuer") {
         "the server's certificate is not of this cluster: is the address, or the kubeconfig, another cluster's?"
     } else {
         "is the API server up and reachable from here? kspot get instances shows the control plane's machines"
     };
-    Error::failed(format!("can't {doing}: the Kubernetes API does not answer")).because(error).hint(hint)
+    Error::failed(format!("can't {doing}: the Kubernetes API does not answer")).because(text).hint(hint)
 }
 
 #[cfg(test)]

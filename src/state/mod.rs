@@ -5,7 +5,7 @@
 //!   the place itself.
 //! * [`cluster`] is one cluster's part of a store. [`specs`] reads its specs, [`change`] changes them through one
 //!   revision, [`history`] reads and compares revisions, [`schema`] keeps an older kspot from writing.
-//! * [`lock`] lets one process at a time change AWS; [`applied`] records how the last apply ended.
+//! * [`lock`] lets one process at a time change AWS; [`applied`] records how the last apply ended; [`status`] is what machines tell.
 
 pub mod applied;
 pub mod bucket;
@@ -21,6 +21,7 @@ pub mod memory;
 pub mod s3;
 pub mod schema;
 pub mod specs;
+pub mod status;
 pub mod store;
 
 pub use change::{Changed, Intent};

@@ -1,6 +1,6 @@
 //! What a judgement says.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -134,15 +134,13 @@ impl Report {
     /// What is different from an earlier judgement.
     pub fn since<'a>(&'a self, earlier: Option<&'a Report>) -> News<'a> {
         let key = |f: &'a Finding| (f.kind, f.name.as_str());
-        let before: BTreeMap<_, _> = earlier.iter().flat_map(|r| &r.findings).map(|f| (key(f), f)).collect();
-        let now: BTreeMap<_, _> = self.findings.iter().map(|f| (key(f), f)).collect();
-        let is_new = |f: &&Finding| {
-            before.get(&(f.kind, f.name.as_str())).is_none_or(|b| (b.severity, &b.message) != (f.severity, &f.message))
-        };
-        let is_over = |f: &&Finding| !now.contains_key(&(f.kind, f.name.as_str()));
+        let said = |f: &'a Finding| (f.severity, f.kind, f.name.as_str(), f.message.as_str());
+        let earlier = earlier.map_or(&[][..], |r| &r.findings);
+        let before: BTreeSet<_> = earlier.iter().map(said).collect();
+        let now: BTreeSet<_> = self.findings.iter().map(key).collect();
         News {
-            found: self.findings.iter().filter(is_new).collect(),
-            over: earlier.iter().flat_map(|r| &r.findings).filter(is_over).collect(),
+            found: self.findings.iter().filter(|f| !before.contains(&said(f))).collect(),
+            over: earlier.iter().filter(|f| !now.contains(&key(f))).collect(),
         }
     }
 }

@@ -1,8 +1,6 @@
 //! What is known of a cluster at one moment, as far as a judgement needs it: plain data, small enough for thousands of
 //! nodes.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -121,8 +119,6 @@ pub struct Node {
     pub deleting: bool,
     /// The kubelet's version.
     pub kubelet: Option<KubernetesVersion>,
-    /// The labels that lists show.
-    pub labels: BTreeMap<String, String>,
 }
 
 /// Why a node is not ready.

@@ -49,6 +49,7 @@ impl AwsCloud {
             .filters(super::ec2_cluster_filter(cluster))
             .filters(filter("instance-state-name", alive))
             .into_paginator()
+            .page_size(1000)
             .send();
         let mut all = Vec::new();
         while let Some(page) = pages.next().await {

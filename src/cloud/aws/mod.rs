@@ -6,6 +6,7 @@ mod leftovers;
 pub mod lookup;
 pub mod once;
 pub mod quotas;
+pub mod sizes;
 mod sweep;
 mod trouble;
 

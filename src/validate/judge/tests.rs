@@ -43,7 +43,6 @@ fn node(id: &str, minutes: i64) -> Node {
         cordoned: false,
         deleting: false,
         kubelet: Some(KubernetesVersion::DEFAULT),
-        labels: std::collections::BTreeMap::new(),
     }
 }
 

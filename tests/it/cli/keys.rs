@@ -11,7 +11,7 @@ fn states(desk: &Desk, keyset: &str) -> Vec<String> {
 }
 
 /// The object of the keys in the store, as text.
-async fn keysets(desk: &Desk) -> String {
+pub(super) async fn keysets(desk: &Desk) -> String {
     let config = aws_sdk_s3::config::Builder::from(&desk.bed.sdk_config().await).force_path_style(true).build();
     let bucket = desk.store.trim_start_matches("s3://");
     let object =

@@ -13,6 +13,7 @@ mod plans;
 mod snapshots;
 mod stores;
 mod topologies;
+mod validate;
 mod writers;
 
 use std::collections::BTreeMap;

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 /// A running control plane of one API server. It ends with this value.
 pub(crate) struct Plane {
+    cluster: String,
     authority: Pair,
     port: u16,
     directory: TempDir,
@@ -40,8 +41,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 impl Plane {
     /// Starts one and waits until it is ready.
     pub(crate) async fn start() -> Plane {
+        let (cluster, now) = ("c.example.com", Timestamp::now());
+        Plane::of(cluster, |name| authority(name, cluster, now).unwrap()).await
+    }
+
+    /// Starts one for a cluster that has its keys already.
+    pub(crate) async fn of(cluster: &str, keys: impl Fn(Name) -> Pair) -> Plane {
         let directory = TempDir::new().unwrap();
-        let keys = Keys::make(directory.path());
+        let keys = Keys::make(directory.path(), cluster, keys);
         let (etcd, peer, port) = (free_port(), free_port(), free_port());
         let etcd_url = format!("https://127.0.0.1:{etcd}");
         let peer_url = format!("http://127.0.0.1:{peer}");
@@ -81,14 +88,21 @@ impl Plane {
                 flag("proxy-client-key-file", "front-proxy.key"),
                 flag("service-account-key-file", "service-account.crt"),
                 flag("service-account-signing-key-file", "service-account.key"),
-                "--service-account-issuer=https://api.internal.c.example.com".to_owned(),
+                format!("--service-account-issuer=https://api.internal.{cluster}"),
                 "--authorization-mode=Node,RBAC".to_owned(),
                 "--enable-admission-plugins=NodeRestriction".to_owned(),
                 "--allow-privileged=true".to_owned(),
                 "--service-cluster-ip-range=100.64.0.0/13".to_owned(),
             ],
         );
-        let mut plane = Plane { authority: keys.kubernetes, port, directory, _etcd: etcd, _api_server: api_server };
+        let mut plane = Plane {
+            cluster: cluster.to_owned(),
+            authority: keys.kubernetes,
+            port,
+            directory,
+            _etcd: etcd,
+            _api_server: api_server,
+        };
         plane.wait().await;
         plane
     }
@@ -114,12 +128,17 @@ impl Plane {
         log.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
+    /// Where its API is.
+    pub(crate) fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
     /// A kubeconfig entry for a user with this certificate.
     pub(crate) fn entry(&self, client: Pair) -> Entry {
         Entry {
-            name: "c.example.com".into(),
-            server: format!("https://127.0.0.1:{}", self.port),
-            tls_server_name: Some("api.internal.c.example.com".into()),
+            name: self.cluster.clone(),
+            server: self.url(),
+            tls_server_name: Some(format!("api.internal.{}", self.cluster)),
             authority: self.authority.public.clone(),
             client: Some(client),
         }
@@ -154,15 +173,15 @@ struct Keys {
 }
 
 impl Keys {
-    /// Makes every key and writes it into the directory.
-    fn make(directory: &Path) -> Keys {
+    /// Writes every key into the directory, and makes the certificates of the servers and their clients.
+    fn make(directory: &Path, cluster: &str, authority: impl Fn(Name) -> Pair) -> Keys {
         let now = Timestamp::now();
         let write = |name: &str, pair: &Pair| {
             std::fs::write(directory.join(format!("{name}.crt")), &pair.public).unwrap();
             std::fs::write(directory.join(format!("{name}.key")), &pair.private).unwrap();
         };
         let make = |name: Name| {
-            let pair = authority(name, "c.example.com", now).unwrap();
+            let pair = authority(name);
             write(name.as_str(), &pair);
             pair
         };
@@ -171,7 +190,7 @@ impl Keys {
         let issue = |authority: &Pair, file: &str, name: &str, usage: Usage| {
             let names = match usage {
                 Usage::Client => Vec::new(),
-                _ => ["127.0.0.1", "localhost", "api.internal.c.example.com"].map(str::to_owned).to_vec(),
+                _ => vec!["127.0.0.1".to_owned(), "localhost".to_owned(), format!("api.internal.{cluster}")],
             };
             let life = SignedDuration::from_hours(24);
             let wanted = Leaf { common_name: name.into(), organizations: Vec::new(), names, usage, life };

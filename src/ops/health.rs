@@ -1,0 +1,167 @@
+//! Looks at a cluster from all sides: AWS, the state store and the Kubernetes API; then judges.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use futures::future::try_join_all;
+use kube::Client;
+
+use super::keys;
+use super::prepare::Site;
+use super::specs::{Specs, open};
+use crate::addons::Rendered;
+use crate::cloud::aws::lookup::Instance;
+use crate::cloud::aws::sizes::Size;
+use crate::error::{Error, Result};
+use crate::kube::{Watch, error, ready};
+use crate::model::tags::INSTANCE_GROUP;
+use crate::pki::keyset::State;
+use crate::spec::{Cluster, InstanceGroup, Role};
+use crate::state::ClusterStore;
+use crate::validate::view::{Boot, CloudGroup, Group, Key, Kubernetes, Machine, Node, Shortage, Snapshots, View};
+use crate::validate::{Probe, Report, Rules, judge};
+
+/// How many groups that are short are asked why: one request each.
+const ASKED: usize = 10;
+
+/// A cluster that is looked at, perhaps again and again.
+pub struct Health<'a> {
+    site: &'a Site,
+    store: ClusterStore,
+    cluster: Cluster,
+    groups: Vec<InstanceGroup>,
+    addons: Vec<Rendered>,
+    client: Client,
+    watch: Watch,
+    rules: Rules,
+    keys: Vec<Key>,
+}
+
+impl std::fmt::Debug for Health<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Health").field("cluster", &self.cluster.name()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Health<'a> {
+    /// Begins to watch the cluster whose API `client` reaches.
+    pub async fn new(site: &'a Site, specs: &Specs, client: Client, rules: Rules) -> Result<Self> {
+        let (cluster, groups) = crate::spec::complete::complete(&specs.cluster, &specs.groups)?;
+        let watch = Watch::start(&client);
+        let store = open(&site.store, cluster.name())?;
+        let (keys, addons) = futures::try_join!(signing(&store), super::addons::rendered(site, specs))?;
+        Ok(Health { site, store, cluster, groups, addons, client, watch, rules, keys })
+    }
+
+    /// Everything that is known now.
+    pub async fn view(&self) -> Result<View> {
+        let cluster = self.cluster.name();
+        let aws = async {
+            futures::try_join!(self.site.cloud.sizes(cluster, INSTANCE_GROUP), self.site.cloud.instances(cluster))
+        };
+        let ((sizes, instances), kubernetes, snapshots) = futures::try_join!(aws, self.kubernetes(), self.snapshots())?;
+        let ending: BTreeSet<&str> =
+            sizes.iter().flat_map(|s| &s.machines).filter(|(_, ending)| *ending).map(|(id, _)| id.as_str()).collect();
+        let mut machines: Vec<Machine> = instances.iter().map(|i| machine(i, ending.contains(i.id.as_str()))).collect();
+        self.tell_boots(&mut machines, kubernetes.as_ref().map_or(&[], |k| &k.nodes)).await?;
+        let shortages = self.shortages(&sizes).await?;
+        let groups = self.groups.iter().map(|g| group(g, &sizes, &shortages)).collect();
+        let now = self.site.context.now();
+        let version = self.cluster.spec.kubernetes_version();
+        Ok(View { now, version, groups, machines, kubernetes, keys: self.keys.clone(), snapshots })
+    }
+
+    /// What the API says. That it does not answer is an answer; that it refuses us is an error.
+    async fn kubernetes(&self) -> Result<Result<Kubernetes, String>> {
+        let doing = "read the cluster's state";
+        let asked = async {
+            let plain = async {
+                futures::try_join!(ready::server_version(&self.client), ready::addons(&self.client, &self.addons))
+                    .map_err(std::sync::Arc::new)
+            };
+            futures::try_join!(self.watch.seen(), plain)
+        };
+        match asked.await {
+            Ok(((nodes, pods), (version, addons))) => Ok(Ok(Kubernetes { version, nodes, pods, addons })),
+            Err(e) if error::passes(&e) => Ok(Err(error::of(doing, e).chain())),
+            Err(e) => Err(error::of(doing, e)),
+        }
+    }
+
+    /// How far the boots got of machines that have not joined.
+    async fn tell_boots(&self, machines: &mut [Machine], nodes: &[Node]) -> Result<()> {
+        let joined: BTreeSet<&str> = nodes.iter().filter_map(|n| n.instance.as_deref()).collect();
+        let waiting: Vec<String> =
+            machines.iter().filter(|m| !joined.contains(m.id.as_str())).map(|m| m.id.clone()).collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        for boot in self.store.boots(&waiting).await? {
+            if let Some(machine) = machines.iter_mut().find(|m| m.id == boot.instance) {
+                machine.boot = Some(Boot { phase: boot.phase, error: boot.error, when: boot.when });
+            }
+        }
+        Ok(())
+    }
+
+    /// Why groups are short, by their names on AWS.
+    async fn shortages(&self, sizes: &[Size]) -> Result<BTreeMap<String, Shortage>> {
+        let short = sizes.iter().filter(|s| (s.machines.len() as u32) < s.desired);
+        let (suspended, short): (Vec<&Size>, Vec<&Size>) = short.partition(|s| s.launches_suspended);
+        let asked = short
+            .into_iter()
+            .take(ASKED)
+            .map(|s| async move { Ok::<_, Error>((s.name.clone(), self.site.cloud.failing_launches(&s.name).await?)) });
+        let launches = try_join_all(asked).await?.into_iter().filter_map(|(name, l)| Some((name, l?)));
+        let mut shortages: BTreeMap<String, Shortage> =
+            launches.map(|(name, l)| (name, Shortage { since: l.since, cause: l.cause })).collect();
+        let cause = "its process Launch is suspended: nothing is launched before it is resumed";
+        for size in suspended {
+            let since = jiff::Timestamp::UNIX_EPOCH;
+            shortages.insert(size.name.clone(), Shortage { since, cause: Some(cause.to_owned()) });
+        }
+        Ok(shortages)
+    }
+
+    async fn snapshots(&self) -> Result<Option<Snapshots>> {
+        let (since, newest) = futures::try_join!(self.store.etcd_created(), self.store.newest_etcd_snapshot())?;
+        Ok(since.map(|since| Snapshots { since, newest }))
+    }
+}
+
+#[async_trait]
+impl Probe for Health<'_> {
+    async fn look(&mut self) -> Result<Report> {
+        Ok(judge(&self.view().await?, self.rules))
+    }
+
+    async fn changed(&mut self) {
+        self.watch.changed().await;
+    }
+}
+
+/// The keys whose end matters: those that sign.
+async fn signing(store: &ClusterStore) -> Result<Vec<Key>> {
+    let all = keys::list(store).await?.into_iter().filter(|k| k.state == State::Primary);
+    Ok(all.filter_map(|k| Some(Key { name: format!("{} {}", k.keyset, k.id), expires: k.expires? })).collect())
+}
+
+fn machine(i: &Instance, ending: bool) -> Machine {
+    Machine {
+        id: i.id.clone(),
+        group: i.group.clone(),
+        zone: i.zone.clone(),
+        state: i.state.clone(),
+        ending,
+        launched: i.launched,
+        boot: None,
+    }
+}
+
+/// A group of the spec, and what AWS has of it.
+fn group(group: &InstanceGroup, sizes: &[Size], shortages: &BTreeMap<String, Shortage>) -> Group {
+    let size = sizes.iter().find(|s| s.group == group.name());
+    let cloud = size.map(|s| CloudGroup { desired: s.desired, shortage: shortages.get(&s.name).cloned() });
+    let min = group.spec.min_size.unwrap_or(u32::from(group.spec.role == Role::ControlPlane));
+    Group { name: group.name().to_owned(), role: group.spec.role, min, cloud }
+}

@@ -1,0 +1,109 @@
+//! What machines tell by the store: how far each boot got, that etcd was seeded, and the snapshots of it.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use serde::{Deserialize, Serialize};
+
+use super::cluster::ClusterStore;
+use crate::error::{Error, Result};
+
+/// How far a machine's boot got: `status/<instance>.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BootStatus {
+    /// The instance id.
+    pub instance: String,
+    /// The step that it is at: `downloading`, `registered` ...
+    pub phase: String,
+    /// What went wrong in it, if something did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When it wrote this.
+    pub when: Timestamp,
+}
+
+/// The marker that etcd was seeded: `etcd/created`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EtcdCreated {
+    /// When.
+    pub when: Timestamp,
+}
+
+impl ClusterStore {
+    /// What these machines said of their boots last. Most say nothing; what can't be read is left out, since a status must
+    /// not keep anybody from seeing the rest.
+    pub async fn boots(&self, instances: &[String]) -> Result<Vec<BootStatus>> {
+        let prefix = self.keys().status();
+        let listed = self.store().list(&prefix, None).await?;
+        let wanted = listed.into_iter().filter(|entry| {
+            let name = entry.key.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".json"));
+            name.is_some_and(|name| instances.iter().any(|i| i == name))
+        });
+        let reads: Vec<_> = wanted.map(|entry| async move { self.store().get(&entry.key).await }).collect();
+        let read = super::cluster::all(reads).await?;
+        Ok(read.into_iter().flatten().filter_map(|blob| serde_json::from_slice(&blob.bytes).ok()).collect())
+    }
+
+    /// When etcd was seeded; none if it was not.
+    pub async fn etcd_created(&self) -> Result<Option<Timestamp>> {
+        let key = self.keys().etcd_created();
+        let Some(blob) = self.store().get(&key).await? else { return Ok(None) };
+        let marker: EtcdCreated = serde_json::from_slice(&blob.bytes)
+            .map_err(|e| Error::failed(format!("{key} in {} can't be read", self.store().describe())).because(e))?;
+        Ok(Some(marker.when))
+    }
+
+    /// When the newest snapshot of etcd was taken.
+    pub async fn newest_etcd_snapshot(&self) -> Result<Option<Timestamp>> {
+        let prefix = self.keys().etcd_backups();
+        let listed = self.store().list(&prefix, None).await?;
+        Ok(listed.iter().filter_map(|entry| taken(entry.key.strip_prefix(&prefix)?)).max())
+    }
+}
+
+/// How the time of a snapshot begins its name, so that names sort as times do: `20261121T220000Z-...`.
+const STAMP: &str = "%Y%m%dT%H%M%SZ";
+
+fn taken(name: &str) -> Option<Timestamp> {
+    let stamp = name.split(['-', '/', '.']).next()?;
+    let time = DateTime::strptime(STAMP, stamp).ok()?;
+    time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| z.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::state::memory::Memory;
+    use crate::state::{Precondition, Store};
+
+    /// Statuses of the machines that are asked for, and nothing of others; what is no status is left out.
+    #[tokio::test]
+    async fn statuses_are_read() {
+        let memory: Arc<dyn Store> = Arc::new(Memory::default());
+        let store = ClusterStore::new(Arc::clone(&memory), "c.example.com").unwrap();
+        assert_eq!(store.boots(&["i-1".into()]).await.unwrap(), []);
+        assert_eq!((store.etcd_created().await.unwrap(), store.newest_etcd_snapshot().await.unwrap()), (None, None));
+        let status = |instance: &str| BootStatus {
+            instance: instance.into(),
+            phase: "downloading".into(),
+            error: Some("404".into()),
+            when: "2026-11-21T10:00:00Z".parse().unwrap(),
+        };
+        let put = async |key: &str, text: Vec<u8>| {
+            memory.put(&format!("c.example.com/{key}"), &text, Precondition::None).await.unwrap();
+        };
+        put("status/i-1.json", serde_json::to_vec(&status("i-1")).unwrap()).await;
+        put("status/i-2.json", serde_json::to_vec(&status("i-2")).unwrap()).await;
+        put("status/i-3.json", b"{".to_vec()).await;
+        put("etcd/created", br#"{"when": "2026-11-21T09:00:00Z"}"#.to_vec()).await;
+        put("backups/etcd/20261121T100000Z-a.db", Vec::new()).await;
+        put("backups/etcd/20261121T101500Z-a.db", Vec::new()).await;
+        put("backups/etcd/notes", Vec::new()).await;
+        assert_eq!(store.boots(&["i-1".into(), "i-3".into()]).await.unwrap(), [status("i-1")]);
+        assert_eq!(store.etcd_created().await.unwrap(), Some("2026-11-21T09:00:00Z".parse().unwrap()));
+        assert_eq!(store.newest_etcd_snapshot().await.unwrap(), Some("2026-11-21T10:15:00Z".parse().unwrap()));
+    }
+}
