@@ -10,6 +10,7 @@ pub mod drift;
 pub mod facts;
 pub mod health;
 pub mod keys;
+pub mod machines;
 pub mod new_cluster;
 pub mod permissions;
 pub mod pools;

@@ -1,64 +1,55 @@
 //! `kspot get instances`.
 
 use clap::Args as ClapArgs;
-use serde_json::json;
 
+use super::machines::{Lead, columns, push};
+use crate::cli::addons::Reach;
 use crate::cli::session::Session;
 use crate::error::Result;
-use crate::ui::time::ago;
-use crate::ui::{Column, Listing, Output};
+use crate::ops::machines::list;
+use crate::ui::{Listing, Output};
 
-/// List the machines of a cluster
+/// List the machines of a cluster, with how each stands
+///
+/// What EC2 says, with the node that each machine has become. Where the Kubernetes API does not answer, EC2's own state
+/// is shown instead.
 #[derive(ClapArgs, Debug)]
 #[command(before_help = "Examples:
   kspot get instances
   kspot get instances -o wide
-  kspot get instances -o json
+  kspot get instances --cloud-only -o json
 ")]
 pub(super) struct Args {
     /// The cluster's name
     cluster: Option<String>,
 
+    /// Do not ask the Kubernetes API
+    #[arg(long, conflicts_with_all = ["kubeconfig", "internal"])]
+    cloud_only: bool,
+
     /// Form of the list
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
+
+    #[command(flatten)]
+    reach: Reach,
 }
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
         let (site, specs) = session.site(self.cluster.as_deref()).await?;
-        let cluster = specs.cluster.name();
-        let columns = [
-            Column::new("id"),
-            Column::new("state"),
-            Column::new("group"),
-            Column::new("role"),
-            Column::new("type"),
-            Column::new("lifecycle"),
-            Column::new("zone"),
-            Column::new("internal ip"),
-            Column::new("external ip").wide(),
-            Column::new("template").wide(),
-            Column::new("age"),
-        ];
-        let now = session.context.now();
-        let mut listing = Listing::new("instances", columns);
-        for i in site.cloud.instances(cluster).await? {
-            let age = i.launched.map(|t| ago(now, t)).unwrap_or_default();
-            let cells = [
-                i.id.clone(),
-                i.state.clone(),
-                i.group.clone(),
-                i.role.clone(),
-                i.instance_type.clone(),
-                i.lifecycle.clone(),
-                i.zone.clone(),
-                i.internal_ip.clone().unwrap_or_default(),
-                i.external_ip.clone().unwrap_or_default(),
-                i.template_version.clone().unwrap_or_default(),
-                age,
-            ];
-            listing.push(i.id.clone(), json!(i), cells.map(Into::into));
+        let client = match self.cloud_only {
+            true => None,
+            false => Some(self.reach.connect(&site, &specs).await),
+        };
+        let machines = list(&site, &specs, client, false).await?;
+        if let Some(why) = &machines.unknown {
+            session.ui.warn(format!("nodes are not shown: {}", why.chain()));
+            session.ui.hint("hint", "--cloud-only does not ask the Kubernetes API");
+        }
+        let mut listing = Listing::new("instances", columns(Lead::Instance));
+        for machine in machines.all.iter().filter(|m| m.instance.is_some()) {
+            push(&mut listing, Lead::Instance, machine, session.context.now());
         }
         session.ui.listing(&listing, self.output)?;
         Ok(0)

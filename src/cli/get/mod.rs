@@ -5,6 +5,8 @@ mod clusters;
 mod groups;
 mod instances;
 mod keypairs;
+mod machines;
+mod nodes;
 mod pools;
 
 use clap::{Args as ClapArgs, Subcommand};
@@ -20,6 +22,7 @@ use crate::error::Result;
   kspot get ig nodes-us-east-1a -o yaml
   kspot get all -o yaml
   kspot get instances
+  kspot get nodes
   kspot get pools
   kspot get keypairs
 ")]
@@ -39,6 +42,8 @@ enum What {
     Instances(instances::Args),
     #[command(alias = "keypair")]
     Keypairs(keypairs::Args),
+    #[command(alias = "node")]
+    Nodes(nodes::Args),
     #[command(alias = "pool")]
     Pools(pools::Args),
 }
@@ -51,6 +56,7 @@ impl Args {
             What::All(args) => args.run(session).await,
             What::Instances(args) => args.run(session).await,
             What::Keypairs(args) => args.run(session).await,
+            What::Nodes(args) => args.run(session).await,
             What::Pools(args) => args.run(session).await,
         }
     }

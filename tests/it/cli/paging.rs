@@ -33,9 +33,9 @@ fn a_cluster_lives_in_pages() {
     ] {
         assert!(asked.get(list).is_some_and(|times| *times > 1), "{list}: {asked:#?}");
     }
-    let machines = desk.json("get instances")["items"].as_array().unwrap().len();
-    assert_eq!(machines, whole.json("get instances")["items"].as_array().unwrap().len());
-    assert!(asked_by(&desk, "get instances")["ec2 DescribeInstances"] > 1);
+    let machines = desk.json("get instances --cloud-only")["items"].as_array().unwrap().len();
+    assert_eq!(machines, whole.json("get instances --cloud-only")["items"].as_array().unwrap().len());
+    assert!(asked_by(&desk, "get instances --cloud-only")["ec2 DescribeInstances"] > 1);
     desk.ok("delete cluster c.k8s.local --yes");
     desk.only_the_store_is_left();
     desk.ok("delete state-store --yes");

@@ -68,7 +68,7 @@ impl Stage {
 
     /// The machines of a role: instance ids and zones.
     fn machines(&self, role: &str) -> Vec<(String, String)> {
-        let listed = self.desk.json("get instances");
+        let listed = self.desk.json("get instances --cloud-only");
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let of_role = listed["items"].as_array().unwrap().iter().filter(|i| i["role"] == role);
         of_role.map(|i| (text(&i["id"]), text(&i["zone"]))).collect()
@@ -157,6 +157,14 @@ async fn a_cluster_comes_up() {
     assert!(desk.fails(2, "validate --count 3 --wait 5s").contains("too short"));
     desk.ok("validate --count 2 --interval 1s --wait 20s --kubeconfig ./config");
 
+    // Machines and nodes are two sides of one list.
+    let instances = desk.json("get instances --kubeconfig ./config");
+    let nodes = desk.json("get nodes --kubeconfig ./config");
+    assert_eq!(instances["items"], nodes["items"]);
+    let of_worker = nodes["items"].as_array().unwrap().iter().find(|n| n["node"] == json!(worker)).unwrap();
+    assert_eq!((&of_worker["status"], &of_worker["group"]), (&json!("ready"), &json!("spot")), "{of_worker}");
+    assert!(of_worker["usdPerHour"].as_f64().unwrap() > 0.0, "{of_worker}");
+
     // A notice: the node leaves, which is churn, unless everything counts.
     let taint = json!({"spec": {"taints": [{"key": "aws-node-termination-handler/spot-itn", "effect": "NoSchedule"}]}});
     let nodes = stage.api("v1", "Node", None);
@@ -185,6 +193,9 @@ async fn bad_luck() {
     assert!(nowhere.stdout.contains("the Kubernetes API does not answer"), "{nowhere:?}");
     assert!(nowhere.stdout.contains("is running"), "{nowhere:?}");
     assert!(nowhere.stderr.contains("is not well after 3s"), "{nowhere:?}");
+    let listed = desk.ok("get instances --kubeconfig ./nowhere");
+    assert!(listed.stdout.contains("running") && listed.stderr.contains("nodes are not shown"), "{listed:?}");
+    assert!(desk.fails(1, "get nodes --kubeconfig ./nowhere").contains("does not answer"));
     let merge = |user| kspot::pki::kubeconfig::merge("", &[stage.plane.entry(user)], Some(CLUSTER)).unwrap();
     let hour = jiff::SignedDuration::from_hours(1);
     desk.file("nobody", &merge(stage.plane.certificate("nobody", &[], hour)));

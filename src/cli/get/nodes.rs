@@ -1,0 +1,43 @@
+//! `kspot get nodes`.
+
+use clap::Args as ClapArgs;
+
+use super::machines::{Lead, columns, push};
+use crate::cli::addons::Reach;
+use crate::cli::session::Session;
+use crate::error::Result;
+use crate::ops::machines::list;
+use crate::ui::{Listing, Output};
+
+/// List the nodes of a cluster, with the machine behind each
+#[derive(ClapArgs, Debug)]
+#[command(before_help = "Examples:
+  kspot get nodes
+  kspot get nodes -o wide
+  kspot get nodes --kubeconfig ./demo.kubeconfig
+")]
+pub(super) struct Args {
+    /// The cluster's name
+    cluster: Option<String>,
+
+    /// Form of the list
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+
+    #[command(flatten)]
+    reach: Reach,
+}
+
+impl Args {
+    pub(super) async fn run(self, session: &Session) -> Result<u8> {
+        let (site, specs) = session.site(self.cluster.as_deref()).await?;
+        let client = self.reach.connect(&site, &specs).await?;
+        let machines = list(&site, &specs, Some(Ok(client)), true).await?;
+        let mut listing = Listing::new("nodes", columns(Lead::Node));
+        for machine in machines.all.iter().filter(|m| m.node.is_some()) {
+            push(&mut listing, Lead::Node, machine, session.context.now());
+        }
+        session.ui.listing(&listing, self.output)?;
+        Ok(0)
+    }
+}

@@ -1,0 +1,171 @@
+//! The machines of a cluster with their nodes: what EC2 says, what Kubernetes says, and how each stands.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client;
+use serde::Serialize;
+
+use super::prepare::Site;
+use super::specs::{Specs, open};
+use crate::catalogue::Prices;
+use crate::cloud::aws::lookup::Instance;
+use crate::error::{Error, Result};
+use crate::kube::watch;
+use crate::spec::Role;
+use crate::validate::member::{Member, Standing, members};
+use crate::validate::view::{Boot, Group, Kubernetes, Machine as Seen, Node, View};
+
+/// How long an API that need not be there is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A machine and its node.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Machine {
+    /// What EC2 says; none for a node that no machine stands behind.
+    #[serde(flatten)]
+    pub instance: Option<Instance>,
+    /// The node's name, if it has joined.
+    pub node: Option<String>,
+    /// `ready`, `coming`, `leaving`, `not joined`, `not ready`; EC2's state where nodes are not known.
+    pub status: String,
+    /// Why it is not ready, or leaves.
+    pub reason: Option<String>,
+    /// Whether new pods are kept away.
+    pub cordoned: bool,
+    /// The kubelet's version.
+    pub kubelet: Option<String>,
+    /// US dollars per hour today: the spot price of its zone, or the on-demand price.
+    pub usd_per_hour: Option<f64>,
+    /// How far its boot got, as it said last.
+    pub boot: Option<Boot>,
+    /// When it was started, or joined.
+    pub since: Option<Timestamp>,
+}
+
+/// The machines, and why their nodes are not known, if they are not.
+#[derive(Debug)]
+pub struct Machines {
+    /// By role, group and id.
+    pub all: Vec<Machine>,
+    /// What kept the API from being asked.
+    pub unknown: Option<Error>,
+}
+
+/// Lists the machines. Without a client the nodes are left out; `needed` says that a list without nodes is none.
+pub async fn list(site: &Site, specs: &Specs, client: Option<Result<Client>>, needed: bool) -> Result<Machines> {
+    let store = open(&site.store, specs.cluster.name())?;
+    let asked = async {
+        match client {
+            None => Ok(None),
+            Some(client) => Ok(Some(nodes(client, needed).await)),
+        }
+    };
+    let (instances, nodes) = futures::try_join!(site.cloud.instances(specs.cluster.name()), asked)?;
+    let (nodes, unknown) = match nodes {
+        None => (None, None),
+        Some(Ok(nodes)) => (Some(nodes), None),
+        Some(Err(e)) if needed => return Err(e),
+        Some(Err(e)) => (None, Some(e)),
+    };
+    let ids: Vec<String> = match &nodes {
+        None => instances.iter().map(|i| i.id.clone()).collect(),
+        Some(nodes) => {
+            let joined = |id: &str| nodes.iter().any(|n| n.instance.as_deref() == Some(id));
+            instances.iter().filter(|i| !joined(&i.id)).map(|i| i.id.clone()).collect()
+        }
+    };
+    let boots = async {
+        let told = if ids.is_empty() { Vec::new() } else { store.boots(&ids).await? };
+        let boot = |b: crate::state::status::BootStatus| Boot { phase: b.phase, error: b.error, when: b.when };
+        Ok::<_, Error>(told.into_iter().map(|b| (b.instance.clone(), boot(b))).collect::<BTreeMap<String, Boot>>())
+    };
+    let types = instances.iter().map(|i| i.instance_type.clone()).collect();
+    let prices = async { Ok(site.facts.prices(&types).await) };
+    let (boots, prices) = futures::try_join!(boots, prices)?;
+    let view = view(site.context.now(), specs, &instances, nodes, &boots);
+    let by_id: BTreeMap<&str, &Instance> = instances.iter().map(|i| (i.id.as_str(), i)).collect();
+    let knows = view.kubernetes.is_ok();
+    let all = members(&view).iter().map(|m| row(m, &by_id, &prices, knows)).collect();
+    Ok(Machines { all, unknown })
+}
+
+async fn nodes(client: Result<Client>, needed: bool) -> Result<Vec<Node>> {
+    let client = client?;
+    let asked = watch::nodes(&client);
+    if needed {
+        return asked.await;
+    }
+    let late = |_| Error::failed(format!("the Kubernetes API did not answer within {} seconds", PATIENCE.as_secs()));
+    tokio::time::timeout(PATIENCE, asked).await.map_err(late)?
+}
+
+fn view(
+    now: Timestamp,
+    specs: &Specs,
+    instances: &[Instance],
+    nodes: Option<Vec<Node>>,
+    boots: &BTreeMap<String, Boot>,
+) -> View {
+    let group =
+        |g: &crate::spec::InstanceGroup| Group { name: g.name().to_owned(), role: g.spec.role, min: 0, cloud: None };
+    View {
+        now,
+        version: specs.cluster.spec.kubernetes_version(),
+        groups: specs.groups.iter().map(group).collect(),
+        machines: instances
+            .iter()
+            .map(|i| Seen {
+                id: i.id.clone(),
+                group: i.group.clone(),
+                zone: i.zone.clone(),
+                state: i.state.clone(),
+                ending: false,
+                launched: i.launched,
+                boot: boots.get(&i.id).cloned(),
+            })
+            .collect(),
+        kubernetes: nodes.map(|nodes| Kubernetes { nodes, ..Kubernetes::default() }).ok_or_else(String::new),
+        keys: Vec::new(),
+        snapshots: None,
+    }
+}
+
+fn row(member: &Member<'_>, instances: &BTreeMap<&str, &Instance>, prices: &Prices, knows: bool) -> Machine {
+    let instance = member.machine.and_then(|m| instances.get(m.id.as_str())).map(|i| (*i).clone());
+    let (status, reason) = status(member, knows);
+    Machine {
+        usd_per_hour: instance.as_ref().and_then(|i| price(i, prices)),
+        instance,
+        node: member.node.map(|n| n.name.clone()),
+        status,
+        reason,
+        cordoned: member.node.is_some_and(|n| n.cordoned),
+        kubelet: member.node.and_then(|n| n.kubelet).map(|v| v.to_string()),
+        boot: member.machine.and_then(|m| m.boot.clone()),
+        since: member.since(),
+    }
+}
+
+fn status(member: &Member<'_>, knows: bool) -> (String, Option<String>) {
+    let state = member.machine.map(|m| m.state.as_str()).unwrap_or_default();
+    let why = member.node.and_then(|n| n.ready.as_ref().err()).map(|n| n.why.clone());
+    let (status, reason) = match (&member.standing, member.node) {
+        _ if !knows || member.role == Some(Role::Bastion) => (state, None),
+        (Standing::Ready, _) => ("ready", None),
+        (Standing::Coming, _) => ("coming", why),
+        (Standing::Going(why), _) => ("leaving", Some(why.clone())),
+        (Standing::Failing, None) => ("not joined", None),
+        (Standing::Failing, Some(_)) => ("not ready", why),
+    };
+    (status.to_owned(), reason)
+}
+
+fn price(instance: &Instance, prices: &Prices) -> Option<f64> {
+    match instance.lifecycle.as_str() {
+        "spot" => prices.spot.get(&instance.instance_type)?.get(&instance.zone).map(|p| p.usd_per_hour),
+        _ => prices.on_demand.get(&instance.instance_type).copied(),
+    }
+}
