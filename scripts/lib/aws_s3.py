@@ -23,8 +23,12 @@ def main(arguments: list[str]) -> None:
             bucket, key = split(target)
             s3.upload_file(source, bucket, key)
             print(f"upload: {source} to {target}")
+        case ["s3", "cp", source, target] if source.startswith("s3://"):
+            bucket, key = split(source)
+            s3.download_file(bucket, key, target)
+            print(f"download: {source} to {target}")
         case _:
-            sys.exit("only: aws s3 ls --recursive s3://BUCKET[/PREFIX], aws s3 cp FILE s3://BUCKET/KEY")
+            sys.exit("only: aws s3 ls --recursive s3://BUCKET[/PREFIX], aws s3 cp between FILE and s3://BUCKET/KEY")
 
 
 if __name__ == "__main__":

@@ -5,19 +5,25 @@
 #   emulator_inventory              prints what exists in that account, as JSON
 #   stop_emulator                   ends it; it also ends when the script ends in any way (its standard input closes)
 
+bed_root=$PWD
 bed_python=target/bed-venv/bin/python
 
-# start_server NAME SCRIPT ARGUMENT...: starts a server of the bed, sets NAME_url, keeps its input open in a descriptor.
+# start_server NAME SCRIPT ARGUMENT...: starts a server (of the bed, if it is named without a path), sets NAME_url, keeps its
+# input open in a descriptor.
 start_server() {
   local name=$1 script=$2 pipe url input
   shift 2
   pipe=$(mktemp -u "${TMPDIR:-/tmp}/kspot-bed.XXXXXX")
   mkfifo "$pipe.in" "$pipe.out"
-  PYTHONDONTWRITEBYTECODE=1 "$bed_python" "tests/bed/$script" --port 0 --lifeline "$@" <"$pipe.in" >"$pipe.out" 2>>"${BED_LOG:-/dev/null}" &
+  case $script in
+    /*) ;;
+    *) script=$bed_root/tests/bed/$script && set -- --port 0 --lifeline "$@" ;;
+  esac
+  PYTHONDONTWRITEBYTECODE=1 "$bed_root/$bed_python" "$script" "$@" <"$pipe.in" >"$pipe.out" 2>>"${BED_LOG:-/dev/null}" &
   exec {input}>"$pipe.in"
   read -r _ url <"$pipe.out" || true
   rm -f "$pipe.in" "$pipe.out"
-  [ -n "$url" ] || { echo "tests/bed/$script did not start" >&2; return 1; }
+  [ -n "$url" ] || { echo "$script did not start" >&2; return 1; }
   printf -v "${name}_url" %s "$url"
   bed_inputs+=("$input")
 }

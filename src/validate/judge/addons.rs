@@ -14,11 +14,10 @@ pub(super) fn check(case: &mut Case<'_>, kubernetes: &Kubernetes) {
                 PartState::NotReady(why) => (Severity::Blocks, format!("is not ready: {why}")),
                 PartState::Lacks { missing, of } => {
                     let severity = if *missing as usize <= unsettled { case.churn() } else { Severity::Blocks };
-                    (severity, format!("{missing} of {of} pods are not ready"))
+                    (severity, format!("lacks {missing} of {of} pods"))
                 }
             };
-            let subject = Subject::new(Kind::Addon, format!("{} ({})", addon.name, part.what));
-            case.say(severity, subject, message);
+            case.say(severity, Subject::new(Kind::Addon, &addon.name), format!("{} {message}", part.what));
         }
     }
 }

@@ -280,15 +280,15 @@ fn addons() {
     assert_eq!(
         said(&view),
         [
-            "blocks: addon flannel (DaemonSet kube-flannel/flannel): 1 of 3 pods are not ready",
-            "blocks: addon flannel (Deployment a/b): is not there: `kspot addons apply` brings it",
+            "blocks: addon flannel: DaemonSet kube-flannel/flannel lacks 1 of 3 pods",
+            "blocks: addon flannel: Deployment a/b is not there: `kspot addons apply` brings it",
         ]
     );
     view.machines[2].launched = Some(ago(1));
     kubernetes(&mut view).nodes[2].ready = not_ready("");
     assert!(
         said(&view)
-            .contains(&"churn: addon flannel (DaemonSet kube-flannel/flannel): 1 of 3 pods are not ready".into())
+            .contains(&"churn: addon flannel: DaemonSet kube-flannel/flannel lacks 1 of 3 pods".into())
     );
 }
 
