@@ -1,9 +1,9 @@
 """A control plane on loopback that has a cluster's own keys: etcd, kube-apiserver, kube-controller-manager and kube-scheduler.
 
-    plane.py --program PATH --keys FILE --cluster NAME --directory DIR
+    plane.py --program PATH --keys FILE --cluster NAME --directory DIR [--audit] [--only-api]
 
 FILE is the object pki/keysets of the state store. Prints "listening https://127.0.0.1:PORT" once the API is ready, and ends
-when its standard input does. On AWS the control-plane machines do this; here one process stands for all of them.
+when its standard input does. With --audit every request is a line of DIR/audit.log; --only-api leaves the controllers out. On AWS the control-plane machines do this; here one process stands for all of them.
 """
 
 import argparse
@@ -89,6 +89,7 @@ class Plane:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.keys = Keys(json.loads(pathlib.Path(options.keys).read_text()), self.directory)
         self.cluster, self.port = options.cluster, free_port()
+        self.audited, self.only_api = options.audit, options.only_api
         self.children: list[subprocess.Popen] = []
         internal = f"api.internal.{self.cluster}"
         local = ("127.0.0.1", "localhost")
@@ -164,8 +165,11 @@ class Plane:
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged=true",
             "--service-cluster-ip-range=100.64.0.0/13",
+            *self.audit(),
         )
         self.wait("/readyz")
+        if self.only_api:
+            return
         self.start(
             "kube-controller-manager",
             f"--kubeconfig={self.file('kube-controller-manager.conf')}",
@@ -185,6 +189,13 @@ class Plane:
         )
         # The controllers are up when they have made what each namespace gets.
         self.wait("/api/v1/namespaces/kube-system/serviceaccounts/default")
+
+    def audit(self) -> list[str]:
+        if not self.audited:
+            return []
+        policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}], "omitStages": ["RequestReceived"]}
+        (self.directory / "policy.yaml").write_text(json.dumps(policy))
+        return [f"--audit-policy-file={self.file('policy.yaml')}", f"--audit-log-path={self.file('audit.log')}"]
 
     def wait(self, path: str) -> None:
         """Polls until the path is there: the servers have no way to tell that they came up."""
@@ -207,6 +218,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("program", "keys", "cluster", "directory"):
         parser.add_argument(f"--{name}", required=True)
+    for name in ("audit", "only-api"):
+        parser.add_argument(f"--{name}", action="store_true")
     plane = Plane(parser.parse_args())
     plane.run()
     print(f"listening {plane.url}", flush=True)

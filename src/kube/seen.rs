@@ -19,6 +19,8 @@ pub(super) trait Watched: Clone + PartialEq + Send + Sync + Sized + 'static {
     const KIND: &'static str;
     /// Its plural in paths.
     const PLURAL: &'static str;
+    /// How many of them a page of a listing holds: few requests, and little memory for each.
+    const PAGE: u32;
 
     /// What is kept; none if the object does not matter.
     fn keep(object: &Object<Self::Spec, Self::Status>) -> Option<Self>;
@@ -87,6 +89,7 @@ impl Watched for Node {
     type Status = NodeStatus;
     const KIND: &'static str = "Node";
     const PLURAL: &'static str = "nodes";
+    const PAGE: u32 = 500;
 
     fn keep(object: &Object<NodeSpec, NodeStatus>) -> Option<Self> {
         let status = object.status.as_ref();
@@ -177,6 +180,7 @@ impl Watched for Pod {
     type Status = PodStatusSeen;
     const KIND: &'static str = "Pod";
     const PLURAL: &'static str = "pods";
+    const PAGE: u32 = 1_500;
 
     fn keep(object: &Object<PodSpec, PodStatusSeen>) -> Option<Self> {
         let critical = match object.spec.priority_class_name.as_str() {

@@ -19,9 +19,6 @@ use super::seen::Watched;
 use crate::error::Result;
 use crate::validate::view::{Node, Pod};
 
-/// How many objects a page of a listing holds: few requests, and little memory for each.
-const PAGE: u32 = 2_500;
-
 /// The first pause after a failure; the longest is sixteen times that.
 const FIRST: Duration = Duration::from_millis(300);
 
@@ -29,7 +26,7 @@ const FIRST: Duration = Duration::from_millis(300);
 pub async fn nodes(client: &Client) -> Result<Vec<Node>> {
     let api =
         Api::<Object<<Node as Watched>::Spec, <Node as Watched>::Status>>::all_with(client.clone(), &Node::resource());
-    let mut params = ListParams::default().limit(PAGE);
+    let mut params = ListParams::default().limit(Node::PAGE);
     let mut nodes = Vec::new();
     loop {
         let page = api.list(&params).await.map_err(|e| error::of("list the nodes", e))?;
@@ -171,7 +168,7 @@ impl<T: Watched> Mirror<T> {
 /// Lists and watches until it is stopped.
 async fn follow<T: Watched>(client: Client, mirror: Mirror<T>, changed: Arc<Notify>) {
     let api = Api::<Object<T::Spec, T::Status>>::all_with(client, &T::resource());
-    let mut events = watcher(api, Config::default().page_size(PAGE)).backoff(Pauses::default()).boxed();
+    let mut events = watcher(api, Config::default().page_size(T::PAGE)).backoff(Pauses::default()).boxed();
     while let Some(event) = events.next().await {
         if mirror.take(event) {
             mirror.0.news.notify_one();

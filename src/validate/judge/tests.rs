@@ -286,10 +286,7 @@ fn addons() {
     );
     view.machines[2].launched = Some(ago(1));
     kubernetes(&mut view).nodes[2].ready = not_ready("");
-    assert!(
-        said(&view)
-            .contains(&"churn: addon flannel: DaemonSet kube-flannel/flannel lacks 1 of 3 pods".into())
-    );
+    assert!(said(&view).contains(&"churn: addon flannel: DaemonSet kube-flannel/flannel lacks 1 of 3 pods".into()));
 }
 
 /// Who a node is: no provider id, an unknown machine, twice the same.
