@@ -183,3 +183,54 @@ fn filters_escape() {
     let text = shown("{apiVersion: v1, kind: A, metadata: {name: a}, re: {{ 'a.b*' | regex_escape | tojson }}}\n");
     assert!(text.contains(r"re: a\.b\*"), "{text}");
 }
+
+/// The autoscaler's priorities of a cluster with these worker groups: rank and patterns, highest first.
+fn priorities(groups: &[(&str, bool, i16)]) -> Vec<(i64, Vec<String>)> {
+    let mut cluster = Cluster::named("c.example.com");
+    let autoscaler = cluster.spec.cluster_autoscaler.get_or_insert_default();
+    autoscaler.enabled = Some(true);
+    autoscaler.expander = Some(crate::spec::addons::Expander::Priority);
+    let group = |(name, spot, priority): &(&str, bool, i16)| {
+        let mut group = InstanceGroup::new("c.example.com", name, Role::Node);
+        group.spec.subnets = vec!["us-east-1a".into()];
+        group.spec.autoscale_priority = (*priority != 0).then_some(*priority);
+        if *spot {
+            let policy = group.spec.mixed_instances_policy.get_or_insert_default();
+            policy.instances = vec!["m5.large".into(), "m5a.large".into()];
+            policy.on_demand_above_base = Some(0);
+        }
+        group
+    };
+    let groups: Vec<InstanceGroup> = groups.iter().map(group).collect();
+    let account = Account { id: "123456789012".into(), partition: "aws".into(), region: "us-east-1".into() };
+    let (cluster, groups) = complete(&cluster, &groups).unwrap();
+    let context = Context::of(&cluster, &groups, &account);
+    let catalogue = crate::addons::Catalogue::load().unwrap();
+    let addon = catalogue.iter().find(|a| a.about.name == "cluster-autoscaler").unwrap();
+    let rendered = render(addon, &context).unwrap().unwrap();
+    let config = rendered.objects.iter().find(|o| o["kind"] == "ConfigMap").unwrap();
+    let text = config["data"]["priorities"].as_str().unwrap();
+    let read: std::collections::BTreeMap<i64, Vec<String>> = serde_yaml::from_str(text).unwrap();
+    // Every group is matched by exactly one pattern: one that none matches would never be chosen.
+    for group in &context.groups {
+        let patterns = read.values().flatten().map(|p| regex::Regex::new(p).unwrap());
+        assert_eq!(patterns.filter(|p| p.is_match(&group.asg)).count(), 1, "{} in {text}", group.asg);
+    }
+    read.into_iter().rev().collect()
+}
+
+/// The priority expander is told of every group: spot before on-demand of the same priority, higher priorities first, and
+/// names are matched whole.
+#[test]
+fn the_autoscaler_prefers_spot() {
+    let pattern = |name: &str| format!(r"^{name}\.c\.example\.com$");
+    assert_eq!(
+        priorities(&[("nodes", false, 0), ("spot", true, 0), ("spot-2", true, 0)]),
+        [(5, vec![pattern(r"spot"), pattern(r"spot\-2")]), (0, vec![pattern("nodes")])]
+    );
+    assert_eq!(
+        priorities(&[("cheap", false, 2), ("spot", true, 1), ("nodes", false, 1)]),
+        [(20, vec![pattern("cheap")]), (15, vec![pattern("spot")]), (10, vec![pattern("nodes")])]
+    );
+    assert_eq!(priorities(&[("nodes", false, 0)]), [(0, vec![pattern("nodes")])]);
+}
