@@ -3,12 +3,17 @@
 //! * [`mod@connect`]: a client, by a kubeconfig entry or a file.
 //! * [`error`]: what the API said, as our errors: who refuses what, and what to do.
 //! * [`kinds`]: the kinds of object that addons are made of, and in which order they come and go.
+//! * [`mod@drain`]: empties a node before its machine ends.
+//! * [`nodes`]: which machine is which node.
 //! * [`mod@apply`]: server-side apply of addons, and pruning of what they no longer have.
 
 pub mod apply;
 pub mod connect;
+pub mod drain;
 pub mod error;
 pub mod kinds;
+pub mod nodes;
 
 pub use apply::{Applied, Difference, Options, apply, diff};
 pub use connect::connect;
+pub use drain::drain;
