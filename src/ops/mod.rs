@@ -8,6 +8,7 @@ pub mod create;
 pub mod delete;
 pub mod drift;
 pub mod facts;
+pub mod instance;
 pub mod keys;
 pub mod new_cluster;
 pub mod permissions;

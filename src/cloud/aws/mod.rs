@@ -7,6 +7,7 @@ pub mod lookup;
 pub mod once;
 pub mod quotas;
 mod sweep;
+pub mod terminate;
 mod trouble;
 
 use std::sync::Arc;
