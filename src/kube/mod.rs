@@ -3,10 +3,12 @@
 //! * [`mod@connect`]: a client, by a kubeconfig entry or a file.
 //! * [`error`]: what the API said, as our errors: who refuses what, and what to do.
 //! * [`kinds`]: the kinds of object that addons are made of, and in which order they come and go.
+//! * `again`: calls that a busy API server turned away.
 //! * [`mod@drain`]: empties a node before its machine ends.
 //! * [`nodes`]: which machine is which node.
 //! * [`mod@apply`]: server-side apply of addons, and pruning of what they no longer have.
 
+mod again;
 pub mod apply;
 pub mod connect;
 pub mod drain;

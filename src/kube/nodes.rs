@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::Node as ApiNode;
 use kube::Client;
 use kube::api::{Api, ListParams};
 
+use super::again::again;
 use super::error;
 use crate::error::Result;
 
@@ -20,8 +21,8 @@ pub struct Joined {
 
 /// Every node of the cluster.
 pub async fn list(client: &Client) -> Result<Vec<Joined>> {
-    let nodes = Api::<ApiNode>::all(client.clone()).list(&ListParams::default()).await;
-    let nodes = nodes.map_err(|e| error::of("list the nodes", e))?;
+    let (api, all) = (Api::<ApiNode>::all(client.clone()), ListParams::default());
+    let nodes = again(|| api.list(&all)).await.map_err(|e| error::of("list the nodes", e))?;
     Ok(nodes.items.iter().map(joined).collect())
 }
 

@@ -27,6 +27,9 @@ const AT_ONCE: usize = 8;
 /// The longest pause between two looks.
 const LONGEST: Duration = Duration::from_secs(2);
 
+/// How long before the deadline the last look is.
+const LAST: Duration = Duration::from_millis(500);
+
 /// What ends a drain before the node is empty.
 pub(super) enum Halt {
     /// Somebody wants it to end.
@@ -88,7 +91,7 @@ impl Rounds<'_> {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(e)) if error::passes(&e) => {
                     last = Some(e);
-                    self.within(until, pause(&mut pauses)).await.err()
+                    self.within(until, tokio::time::sleep(pauses.next().unwrap_or(LONGEST))).await.err()
                 }
                 Ok(Err(e)) => return Err(error::of(doing, e)),
                 Err(halt) => Some(halt),
@@ -147,7 +150,11 @@ impl Rounds<'_> {
                     return Err(Halt::Refused(error::of(&doing, e)));
                 }
             }
-            self.within(self.deadline, pause(&mut pauses)).await?;
+            // Not long before the time is up there is one more look: what is named then is really still there.
+            let left = self.deadline.saturating_duration_since(Instant::now()).checked_sub(LAST);
+            let pause = pauses.next().unwrap_or(LONGEST);
+            let pause = left.filter(|left| !left.is_zero()).map_or(pause, |left| pause.min(left));
+            self.within(self.deadline, tokio::time::sleep(pause)).await?;
         }
     }
 
@@ -202,10 +209,6 @@ fn pauses() -> ExponentialBackoff {
         .with_jitter()
         .without_max_times()
         .build()
-}
-
-async fn pause(pauses: &mut ExponentialBackoff) {
-    tokio::time::sleep(pauses.next().unwrap_or(LONGEST)).await;
 }
 
 #[cfg(test)]
