@@ -109,11 +109,8 @@ impl Args {
         }
         match &doomed.membership {
             Some(group) if doomed.smaller => {
-                ui.say(format!(
-                    "  its group gets smaller: {} machines in place of {}",
-                    group.desired - 1,
-                    group.desired
-                ));
+                let (now, then) = (group.desired, group.desired - 1);
+                ui.say(format!("  its group gets smaller: from {now} to {then}, and no other takes its place"));
             }
             Some(_) => ui.say("  its group starts another in its place"),
             None => ui.say("  it is in no Auto Scaling group: nothing takes its place"),
@@ -131,7 +128,8 @@ impl Args {
         let Drained { end, gone } = drain(client, node, &options, &report).await?;
         drop(draining);
         session.ui.say(match end {
-            End::Empty => format!("node {node} is drained: {} pods are gone from it", gone.len()),
+            End::Empty if gone.is_empty() => format!("node {node} is drained: nothing had to go"),
+            End::Empty => format!("node {node} is drained of {}", gone.join(", ")),
             End::Vanished => format!("node {node} went away meanwhile, and what ran on it"),
             End::Absent => format!("node {node} went away before the drain"),
         });

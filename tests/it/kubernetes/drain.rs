@@ -154,6 +154,8 @@ async fn budgets_that_allow() {
     assert_eq!(news[0], News::Cordoned(3));
     assert_eq!(news.iter().filter(|n| matches!(n, News::Evicted(_))).count(), 3, "{news:?}");
 
+    // Whether the node is ready makes no difference.
+    stage.nodes.set_ready("a", false).await;
     assert_eq!(stage.drain("a", 30).await.unwrap(), Drained { end: End::Empty, gone: vec![] });
     assert_eq!(stage.drain("nowhere", 30).await.unwrap().end, End::Absent);
 }
