@@ -104,6 +104,7 @@ impl Args {
         ));
         match &doomed.node {
             Some(node) => ui.say(format!("  node {} is drained first, for {} at most", node.name, self.drain_timeout)),
+            None if machine.role == "bastion" => ui.say("  it is a bastion: there is nothing to drain"),
             None if self.no_drain => ui.say("  its node is not drained: what runs on it is lost"),
             None => ui.say("  it has not joined the cluster: there is nothing to drain"),
         }

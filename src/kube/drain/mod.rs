@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Result;
 pub use node::EXCLUDE;
 use node::Subject;
-use rounds::{Rounds, State};
+use rounds::{Halt, Rounds, State};
 
 /// How long an API that does not answer is waited for as long as nothing was done.
 const CONTACT: Duration = Duration::from_secs(30);
@@ -95,11 +95,13 @@ pub async fn drain(client: &Client, node: &str, options: &Options, report: Repor
     };
     // Who may not list pods cordons nothing either.
     rounds.insist(contact, &format!("list the pods of node {node}"), || rounds.victims()).await?;
-    let there = rounds.insist(contact, &format!("cordon node {node}"), || subject.cordon(client)).await?;
+    let there = rounds.insist(contact, &format!("cordon node {node}"), || subject.cordon(client)).await;
+    let there = there.map_err(|miss| words::perhaps_cordoned(miss, &subject))?;
     let mut state = State::new(subject);
     let end = if there { rounds.run(&mut state).await } else { Ok(End::Vanished) };
     match end {
         Ok(end) => Ok(Drained { end, gone: state.ledger.gone }),
+        Err(Halt::Late) if state.was_empty => Ok(Drained { end: End::Empty, gone: state.ledger.gone }),
         Err(halt) => Err(words::given_up(halt, state, start.elapsed())),
     }
 }

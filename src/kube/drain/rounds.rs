@@ -40,6 +40,22 @@ pub(super) enum Halt {
     Refused(Error),
 }
 
+/// Why a call came to nothing.
+pub(super) enum Miss {
+    /// The API said no.
+    Refused(Error),
+    /// Nobody knows whether the API did it: it did not answer, or was not waited for.
+    Unknown(Error),
+}
+
+impl From<Miss> for Error {
+    fn from(miss: Miss) -> Error {
+        match miss {
+            Miss::Refused(error) | Miss::Unknown(error) => error,
+        }
+    }
+}
+
 /// What is known of the node and its pods.
 pub(super) struct State {
     /// The node as it was before the drain.
@@ -48,13 +64,16 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     /// Why the kubelet ends no pods, if it says nothing.
     pub(super) silent: Option<String>,
+    /// Whether the last look that succeeded found no pod that has to go.
+    pub(super) was_empty: bool,
     /// Why the last look at the node failed, if it did.
     pub(super) trouble: Option<kube::Error>,
 }
 
 impl State {
     pub(super) fn new(before: Subject) -> Self {
-        State { silent: before.silent.clone(), before, ledger: Ledger::default(), trouble: None }
+        let silent = before.silent.clone();
+        State { silent, before, ledger: Ledger::default(), was_empty: false, trouble: None }
     }
 }
 
@@ -80,7 +99,7 @@ impl Rounds<'_> {
     }
 
     /// Makes a call again and again while the API does not answer.
-    pub(super) async fn insist<T, F>(&self, until: Instant, doing: &str, call: impl Fn() -> F) -> Result<T>
+    pub(super) async fn insist<T, F>(&self, until: Instant, doing: &str, call: impl Fn() -> F) -> Result<T, Miss>
     where
         F: Future<Output = kube::Result<T>>,
     {
@@ -93,16 +112,20 @@ impl Rounds<'_> {
                     last = Some(e);
                     self.within(until, tokio::time::sleep(pauses.next().unwrap_or(LONGEST))).await.err()
                 }
-                Ok(Err(e)) => return Err(error::of(doing, e)),
+                Ok(Err(e)) => return Err(Miss::Refused(error::of(doing, e))),
                 Err(halt) => Some(halt),
             };
-            match (halt, last.take()) {
-                (None, before) => last = before,
-                (Some(Halt::Late), Some(e)) => return Err(error::of(doing, e)),
-                (Some(Halt::Late), None) => return Err(words::silence(doing, self.start.elapsed())),
-                (Some(Halt::Refused(e)), _) => return Err(e),
-                (Some(Halt::Stopped), _) => return Err(words::stopped_before(self.node)),
-            }
+            let error = match (halt, last.take()) {
+                (None, before) => {
+                    last = before;
+                    continue;
+                }
+                (Some(Halt::Late), Some(e)) => error::of(doing, e),
+                (Some(Halt::Late), None) => words::silence(doing, self.start.elapsed()),
+                (Some(Halt::Refused(e)), _) => e,
+                (Some(Halt::Stopped), _) => words::stopped_before(self.node),
+            };
+            return Err(Miss::Unknown(error));
         }
     }
 
@@ -130,10 +153,15 @@ impl Rounds<'_> {
                         (self.report)(&News::Cordoned(state.ledger.len()));
                     }
                     went.iter().for_each(self.report);
-                    if state.ledger.len() == 0 {
-                        return Ok(End::Empty);
+                    // A pod that the scheduler bound while the node was cordoned comes a moment later.
+                    match (state.ledger.len(), state.was_empty) {
+                        (0, true) => return Ok(End::Empty),
+                        (0, false) => state.was_empty = true,
+                        _ => {
+                            state.was_empty = false;
+                            self.ask(&mut state.ledger).await?;
+                        }
                     }
-                    self.ask(&mut state.ledger).await?;
                 }
                 Ok(_) => {
                     state.ledger.all_gone();

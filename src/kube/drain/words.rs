@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::News;
 use super::node::Subject;
-use super::rounds::{Halt, State};
+use super::rounds::{Halt, Miss, State};
 use crate::error::{Error, Kind};
 use crate::kube::error;
 
@@ -27,7 +27,7 @@ fn count(pods: usize) -> String {
 
 /// The error of a drain that did not end: what is still there and why, and how to undo what was done.
 pub(super) fn given_up(halt: Halt, state: State, after: Duration) -> Error {
-    let State { before, ledger, silent, trouble } = state;
+    let State { before, ledger, silent, trouble, .. } = state;
     let node = &before.name;
     let left = count(ledger.len());
     let mut error = match halt {
@@ -61,6 +61,16 @@ fn with_undo(error: Error, before: &Subject) -> Error {
     match before.undo() {
         Some(undo) => error.hint(format!("node {node} stays cordoned and out of load balancers; to undo that: {undo}")),
         None => error.hint(format!("node {node} is cordoned and out of load balancers, as it was before")),
+    }
+}
+
+/// The error of a node that was not cordoned, or of which nobody knows.
+pub(super) fn perhaps_cordoned(miss: Miss, before: &Subject) -> Error {
+    match (miss, before.undo()) {
+        (Miss::Unknown(error), Some(undo)) => {
+            error.hint(format!("if node {} is cordoned all the same, this undoes it: {undo}", before.name))
+        }
+        (miss, _) => miss.into(),
     }
 }
 
