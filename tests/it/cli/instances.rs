@@ -111,7 +111,7 @@ async fn nodes_are_drained_first() {
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
-    assert_eq!(of_group(&desk, "spot"), [machine.clone()]);
+    assert_eq!(of_group(&desk, "spot"), [machine.as_str()]);
     let said = desk.fails(1, "delete instance wroker --yes --kubeconfig plane");
     assert!(said.contains("did you mean worker?"), "{said}");
 

@@ -230,6 +230,16 @@ async fn budgets_that_block() {
     assert_eq!(drained.unwrap(), Drained { end: End::Empty, gone: vec!["default/web-1".to_owned()] });
     assert!(told.try_recv().is_err(), "a budget is told once");
     assert_eq!(stage.on("b").await, ["web-2"]);
+
+    // The API never evicts a pod of two budgets: its words say so.
+    stage.pod("twice", "twice", "a", json!({})).await;
+    stage.budget("twice", 0, 1).await;
+    let budgets = Api::<PodDisruptionBudget>::default_namespaced(stage.client.clone());
+    let spec = json!({"minAvailable": 0, "selector": {"matchLabels": {"app": "twice"}}});
+    create(&budgets, json!({"metadata": {"name": "second"}, "spec": spec})).await;
+    let error = stage.drain("a", 2).await.unwrap_err();
+    assert!(error.details()[0].contains("more than one PodDisruptionBudget"), "{:?}", error.details());
+    assert_eq!(stage.on("a").await, ["twice"]);
 }
 
 /// A pod that does not end is named with its grace period. A stop ends the drain at once. A node that disappears in the
