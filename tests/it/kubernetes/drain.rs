@@ -243,7 +243,7 @@ async fn budgets_that_block() {
 }
 
 /// A pod that does not end is named with its grace period. A stop ends the drain at once. A node that disappears in the
-/// middle is drained.
+/// middle is drained, also if another takes its name.
 #[tokio::test]
 async fn pods_that_stay_and_a_node_that_goes() {
     let stage = Stage::new().await;
@@ -260,6 +260,20 @@ async fn pods_that_stay_and_a_node_that_goes() {
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert_eq!(error.kind(), Kind::Interrupted);
     assert!(error.details()[0].contains("default/slow"), "{error:?}");
+
+    // Another node of the same name in its place is another machine: what ran on the first is gone.
+    let (cordoned, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let report = move |_: &News| cordoned.send(()).unwrap();
+    let options = self::options(60);
+    let drains = drain(&stage.client, "a", &options, &report);
+    let replaced = async {
+        told.recv().await.unwrap();
+        stage.nodes.leave("a").await;
+        stage.nodes.join("a", "aws:///eu-west-1a/i-other", &[]).await;
+    };
+    let (drained, ()) = tokio::join!(drains, replaced);
+    assert_eq!(drained.unwrap(), Drained { end: End::Vanished, gone: vec!["default/slow".to_owned()] });
+    assert_eq!(stage.shut("a").await, (false, false));
 
     stage.pod("web", "web", "b", json!({STUCK: "true"})).await;
     let (evicted, mut told) = tokio::sync::mpsc::unbounded_channel();
