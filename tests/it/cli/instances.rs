@@ -1,7 +1,11 @@
 //! `delete instance`: the right machine ends, after its node was drained, and only then. Tier: corrected moto; a real API
 //! server where nodes are drained.
 
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Pod;
 use kspot::pki::kubeconfig::merge;
+use kube::Api;
 use serde_json::{Value, json};
 
 use super::Desk;
@@ -94,6 +98,14 @@ async fn nodes_are_drained_first() {
         "spec": {"nodeName": "worker", "containers": [{"name": "c", "image": "registry.k8s.io/pause"}]},
     });
     make(&plane, "/api/v1/namespaces/default/pods", &pod).await;
+    // A budget does not count before its pod runs.
+    let pods = Api::<Pod>::default_namespaced(client.clone());
+    let runs = |pod: Pod| pod.status.and_then(|status| status.phase).as_deref() == Some("Running");
+    let start = Instant::now();
+    while !runs(pods.get("web").await.unwrap()) {
+        assert!(start.elapsed() < Duration::from_secs(60), "the pod does not run");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let budget = json!({
         "metadata": {"name": "web-budget"},
         "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
