@@ -1,21 +1,15 @@
 //! `kspot addons`: what runs in the cluster so that it works.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand};
-use jiff::SignedDuration;
-use kube::Client;
 
+use super::reach::Reach;
 use super::session::Session;
 use super::update::Form;
 use crate::error::Result;
-use crate::kube::connect::{connect, connect_file};
 use crate::kube::{Options, apply, diff};
-use crate::ops::access::{Wanted, entry};
 use crate::ops::addons;
-use crate::ops::prepare::Site;
-use crate::ops::specs::Specs;
 use crate::spec::duration::GoDuration;
 use crate::ui::{Column, Listing, Output, unified};
 
@@ -64,30 +58,6 @@ struct ListArgs {
 struct RenderArgs {
     /// Only these; default: all that the spec asks for
     addons: Vec<String>,
-}
-
-/// How the cluster's API is reached.
-#[derive(ClapArgs, Debug)]
-pub(super) struct Reach {
-    /// Use the current context of this kubeconfig; default: an administrator's certificate of an hour
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-
-    /// The API's address inside the cluster's network
-    #[arg(long, conflicts_with = "kubeconfig")]
-    internal: bool,
-}
-
-impl Reach {
-    pub(super) async fn connect(&self, site: &Site, specs: &Specs) -> Result<Client> {
-        match &self.kubeconfig {
-            Some(file) => connect_file(file).await,
-            None => {
-                let wanted = Wanted { admin: Some(SignedDuration::from_hours(1)), internal: self.internal };
-                connect(&entry(site, &specs.cluster, wanted).await?).await
-            }
-        }
-    }
 }
 
 /// Show what applying the addons would change in the cluster

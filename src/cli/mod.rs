@@ -24,6 +24,7 @@ mod instance_types;
 mod lock;
 mod man;
 mod promote;
+mod reach;
 mod replace;
 mod rollback;
 mod selector;

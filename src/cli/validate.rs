@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
-use super::addons::Reach;
+use super::reach::Reach;
 use super::session::Session;
 use super::update::Form;
 use crate::error::{Error, Kind, Result};

@@ -14,6 +14,7 @@ use kube::discovery::{Discovery, Scope};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 
+use super::again::again;
 use super::error;
 use super::kinds::{KINDS, gvk, rank};
 use crate::addons::{ADDON, Rendered};
@@ -132,7 +133,8 @@ pub async fn diff(client: &Client, addons: &[Rendered], only: &[String]) -> Resu
     let mut differences: Vec<Difference> = compared.into_iter().filter(|d| d.before != d.after).collect();
     let in_scope = |there: &There| only.is_empty() || only.contains(&there.addon);
     for (id, _) in there.iter().filter(|(id, t)| !wanted.contains(id) && in_scope(t)) {
-        let before = api.objects(id)?.get_opt(&id.name).await.map_err(|e| error::of(&format!("read {id}"), e))?;
+        let objects = api.objects(id)?;
+        let before = again(|| objects.get_opt(&id.name)).await.map_err(|e| error::of(&format!("read {id}"), e))?;
         differences.extend(before.map(|b| Difference { id: id.clone(), before: text(b), after: String::new() }));
     }
     Ok(differences)
@@ -176,7 +178,7 @@ impl<'a> Cluster<'a> {
             .build();
         let deadline = Instant::now() + wait;
         loop {
-            let refused = match Discovery::new(client.clone()).run_aggregated().await {
+            let refused = match again(|| Discovery::new(client.clone()).run_aggregated()).await {
                 Ok(discovery) => return Ok(Cluster { client, discovery }),
                 Err(e) => e,
             };
@@ -223,7 +225,8 @@ impl<'a> Cluster<'a> {
             .collect();
         let listings = known.into_iter().map(|(version, kind, resource)| async move {
             let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
-            let listed = api.list_metadata(&ListParams::default().labels(SELECTOR)).await;
+            let ours = ListParams::default().labels(SELECTOR);
+            let listed = again(|| api.list_metadata(&ours)).await;
             let listed = listed.map_err(|e| error::of(&format!("list the {} of addons", resource.plural), e))?;
             Ok::<_, Error>((version, kind, listed.items))
         });
@@ -251,7 +254,8 @@ impl<'a> Cluster<'a> {
         let mut params = PatchParams::apply(MANAGER);
         params.force = force;
         params.field_validation = Some(ValidationDirective::Strict);
-        let patched = self.objects(&id)?.patch(&id.name, &params, &Patch::Apply(object)).await;
+        let (objects, patch) = (self.objects(&id)?, Patch::Apply(object));
+        let patched = again(|| objects.patch(&id.name, &params, &patch)).await;
         let patched = patched.map_err(|e| error::of(&format!("apply {id}"), e))?;
         Ok((id, patched.resource_version()))
     }
@@ -263,8 +267,9 @@ impl<'a> Cluster<'a> {
         (params.dry_run, params.force) = (true, true);
         params.field_validation = Some(ValidationDirective::Strict);
         let api = self.objects(&id)?;
-        let before = api.get_opt(&id.name).await.map_err(|e| error::of(&format!("read {id}"), e))?;
-        let after = api.patch(&id.name, &params, &Patch::Apply(object)).await;
+        let before = again(|| api.get_opt(&id.name)).await.map_err(|e| error::of(&format!("read {id}"), e))?;
+        let patch = Patch::Apply(object);
+        let after = again(|| api.patch(&id.name, &params, &patch)).await;
         let after = after.map_err(|e| error::of(&format!("try to apply {id}"), e))?;
         Ok(Difference { id, before: before.map(text).unwrap_or_default(), after: text(after) })
     }
@@ -273,7 +278,8 @@ impl<'a> Cluster<'a> {
     async fn delete(&self, id: &Id, there: &There) -> Result<bool> {
         let preconditions = Preconditions { uid: there.uid.clone(), resource_version: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
-        match self.objects(id)?.delete(&id.name, &params).await {
+        let objects = self.objects(id)?;
+        match again(|| objects.delete(&id.name, &params)).await {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
             Err(e) => Err(error::of(&format!("remove {id}"), e)),

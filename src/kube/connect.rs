@@ -35,5 +35,7 @@ async fn client(kubeconfig: Kubeconfig, what: &str) -> Result<Client> {
     let mut config = config.map_err(|e| bad(&e))?;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(ANSWER);
+    // It would hide for minutes that a budget allows no eviction; see `again`.
+    config.default_retry = false;
     Client::try_from(config).map_err(|e| bad(&e))
 }

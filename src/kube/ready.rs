@@ -7,6 +7,7 @@ use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::ApiResource;
 use serde_json::Value;
 
+use super::again::again;
 use super::kinds::gvk;
 use super::seen::version;
 use crate::addons::{ADDON, Rendered};
@@ -22,7 +23,7 @@ const KINDS: &[(&str, &str, &str)] = &[
 
 /// The API server's version.
 pub async fn server_version(client: &Client) -> Result<Option<KubernetesVersion>, kube::Error> {
-    Ok(version(&client.apiserver_version().await?.git_version))
+    Ok(version(&again(|| client.apiserver_version()).await?.git_version))
 }
 
 /// How the parts of these addons are.
@@ -34,7 +35,8 @@ pub async fn addons(client: &Client, wanted: &[Rendered]) -> Result<Vec<Addon>, 
         }
         let resource = ApiResource::from_gvk_with_plural(&gvk(api_version, kind), plural);
         let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-        for object in api.list(&ListParams::default().labels(ADDON)).await? {
+        let ours = ListParams::default().labels(ADDON);
+        for object in again(|| api.list(&ours)).await? {
             let metadata = &object.metadata;
             let key = |part: &Option<String>| part.clone().unwrap_or_default();
             there.insert(((*kind).to_owned(), key(&metadata.namespace), key(&metadata.name)), object);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
-use kube::api::{Api, ListParams};
+use kube::api::Api;
 use kube::core::Object;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
@@ -14,29 +14,11 @@ use kube::{Client, ResourceExt};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::error;
 use super::seen::Watched;
-use crate::error::Result;
 use crate::validate::view::{Node, Pod};
 
 /// The first pause after a failure; the longest is sixteen times that.
 const FIRST: Duration = Duration::from_millis(300);
-
-/// The nodes as they are, in pages.
-pub async fn nodes(client: &Client) -> Result<Vec<Node>> {
-    let api =
-        Api::<Object<<Node as Watched>::Spec, <Node as Watched>::Status>>::all_with(client.clone(), &Node::resource());
-    let mut params = ListParams::default().limit(Node::PAGE);
-    let mut nodes = Vec::new();
-    loop {
-        let page = api.list(&params).await.map_err(|e| error::of("list the nodes", e))?;
-        nodes.extend(page.items.iter().filter_map(Node::keep));
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(nodes),
-        }
-    }
-}
 
 /// Nodes and critical pods as they are now. The watches end with this value.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::specs::{Specs, open};
 use crate::catalogue::Prices;
 use crate::cloud::aws::lookup::Instance;
 use crate::error::{Error, Result};
-use crate::kube::watch;
+use crate::kube::nodes as joined;
 use crate::spec::Role;
 use crate::validate::member::{Member, Standing, members};
 use crate::validate::view::{Boot, Group, Kubernetes, Machine as Seen, Node, View};
@@ -94,7 +94,7 @@ pub async fn list(site: &Site, specs: &Specs, client: Option<Result<Client>>, ne
 
 async fn nodes(client: Result<Client>, needed: bool) -> Result<Vec<Node>> {
     let client = client?;
-    let asked = watch::nodes(&client);
+    let asked = joined::list(&client);
     if needed {
         return asked.await;
     }

@@ -9,6 +9,7 @@ pub mod delete;
 pub mod drift;
 pub mod facts;
 pub mod health;
+pub mod instance;
 pub mod keys;
 pub mod machines;
 pub mod new_cluster;

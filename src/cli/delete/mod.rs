@@ -1,6 +1,7 @@
-//! `kspot delete`: clusters, instance groups, state stores.
+//! `kspot delete`: clusters, instance groups, machines, state stores.
 
 mod cluster;
+mod instance;
 mod instance_group;
 mod state_store;
 
@@ -9,10 +10,11 @@ use clap::{Args as ClapArgs, Subcommand};
 use super::session::Session;
 use crate::error::Result;
 
-/// Delete clusters, instance groups and state stores
+/// Delete clusters, instance groups, machines and state stores
 #[derive(ClapArgs, Debug)]
 #[command(before_help = "Examples:
   kspot delete ig nodes-b
+  kspot delete instance i-0123456789abcdef0
   kspot delete cluster demo.k8s.local
   kspot delete state-store s3://my-kspot-state
 ")]
@@ -26,6 +28,7 @@ enum What {
     Cluster(cluster::Args),
     #[command(name = "instancegroup", visible_alias = "ig", alias = "instancegroups")]
     InstanceGroup(instance_group::Args),
+    Instance(instance::Args),
     StateStore(state_store::Args),
 }
 
@@ -34,6 +37,7 @@ impl Args {
         match self.what {
             What::Cluster(args) => args.run(session).await,
             What::InstanceGroup(args) => args.run(session).await,
+            What::Instance(args) => args.run(session).await,
             What::StateStore(args) => args.run(session).await,
         }
     }

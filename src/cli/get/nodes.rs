@@ -3,7 +3,7 @@
 use clap::Args as ClapArgs;
 
 use super::machines::{Lead, columns, push};
-use crate::cli::addons::Reach;
+use crate::cli::reach::Reach;
 use crate::cli::session::Session;
 use crate::error::Result;
 use crate::ops::machines::list;

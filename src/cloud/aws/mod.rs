@@ -8,6 +8,7 @@ pub mod once;
 pub mod quotas;
 pub mod sizes;
 mod sweep;
+pub mod terminate;
 mod trouble;
 
 use std::sync::Arc;

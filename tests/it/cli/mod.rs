@@ -5,6 +5,7 @@ mod checks;
 mod deleting;
 mod editing;
 mod faults;
+mod instances;
 mod interrupts;
 mod keys;
 mod kill;

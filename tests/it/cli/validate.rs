@@ -8,13 +8,14 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
 use super::{CLUSTER, Desk, keys};
-use crate::kubernetes::Plane;
+use crate::kubernetes::{Nodes, Plane};
 
 /// A cluster whose machines run, with an API server that has its keys, and a kubeconfig that leads there.
 struct Stage {
     desk: Desk,
     plane: Plane,
     client: kube::Client,
+    nodes: Nodes,
 }
 
 impl Stage {
@@ -35,7 +36,8 @@ impl Stage {
         let server = config.lines().find(|line| line.trim().starts_with("server:")).unwrap().trim().to_owned();
         std::fs::write(&file, config.replace(&server, &format!("server: {}", plane.url()))).unwrap();
         let client = plane.admin().await;
-        let stage = Stage { desk, plane, client };
+        let nodes = Nodes::new(client.clone());
+        let stage = Stage { desk, plane, client, nodes };
         // What the controllers make in every namespace.
         stage.put("v1", "ServiceAccount", json!({"metadata": {"name": "default", "namespace": "kube-system"}})).await;
         stage
@@ -50,15 +52,9 @@ impl Stage {
         }
     }
 
-    /// Makes an object, and its status if it has one.
     async fn put(&self, version: &str, kind: &str, object: Value) {
         let api = self.api(version, kind, object["metadata"]["namespace"].as_str());
-        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
-        let status = object.get("status").cloned();
         api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
-        if let Some(status) = status {
-            self.status(&api, &name, status).await;
-        }
     }
 
     async fn status(&self, api: &Api<DynamicObject>, name: &str, status: Value) {
@@ -74,24 +70,9 @@ impl Stage {
         of_role.map(|i| (text(&i["id"]), text(&i["zone"]))).collect()
     }
 
-    /// A machine joins; it is ready or not.
-    async fn join(&self, id: &str, zone: &str, ready: bool) {
-        let status = json!({
-            "conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" },
-                "reason": "KubeletReady", "message": "the container runtime network is not ready"}],
-            "nodeInfo": {"kubeletVersion": "v1.36.3", "machineID": "", "systemUUID": "", "bootID": "",
-                "kernelVersion": "", "osImage": "", "containerRuntimeVersion": "", "kubeProxyVersion": "",
-                "operatingSystem": "linux", "architecture": "amd64"},
-        });
-        let spec = json!({"providerID": format!("aws:///{zone}/{id}")});
-        self.put("v1", "Node", json!({"metadata": {"name": id}, "spec": spec, "status": status})).await;
-        self.set_ready(id, ready).await;
-    }
-
-    async fn set_ready(&self, node: &str, ready: bool) {
-        let status = json!({"conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" },
-            "reason": "Kubelet", "message": "the container runtime network is not ready"}]});
-        self.status(&self.api("v1", "Node", None), node, status).await;
+    /// A machine joins, and is ready.
+    async fn join(&self, id: &str, zone: &str) {
+        self.nodes.join(id, &format!("aws:///{zone}/{id}"), &[]).await;
     }
 
     /// A part of the control plane runs on a node.
@@ -100,8 +81,7 @@ impl Stage {
             "labels": {"component": component, "tier": "control-plane"}});
         let spec = json!({"nodeName": node, "priorityClassName": "system-node-critical",
             "containers": [{"name": "c", "image": "example.com/i"}]});
-        let status = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
-        self.put("v1", "Pod", json!({"metadata": metadata, "spec": spec, "status": status})).await;
+        self.put("v1", "Pod", json!({"metadata": metadata, "spec": spec})).await;
     }
 
     /// The addons run, as their controllers would say.
@@ -133,10 +113,11 @@ async fn a_cluster_comes_up() {
     stage.addons_run().await;
     let (control_plane, zone) = stage.machines("control-plane").remove(0);
     let (worker, _) = stage.machines("node").remove(0);
-    stage.join(&control_plane, &zone, true).await;
-    stage.join(&worker, &zone, false).await;
+    stage.join(&control_plane, &zone).await;
+    stage.join(&worker, &zone).await;
+    stage.nodes.set_ready(&worker, false).await;
     let second = desk.run(validate).expect(4).stdout;
-    for missing in ["kube-scheduler on", "there is no such pod", "is not ready yet: the container runtime network"] {
+    for missing in ["kube-scheduler on", "there is no such pod", "is not ready yet: as the test wants it"] {
         assert!(second.contains(missing), "{missing}: {second}");
     }
     assert!(!second.contains("addons apply"), "{second}");
@@ -146,7 +127,7 @@ async fn a_cluster_comes_up() {
     // It waits, and ends as soon as the last node is ready: the interval alone would be too late.
     let waiting = desk.start("validate cluster --wait 50s --interval 45s --kubeconfig ./config", &[]);
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    stage.set_ready(&worker, true).await;
+    stage.nodes.set_ready(&worker, true).await;
     let status = tokio::task::spawn_blocking(move || waiting.wait_with_output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&status.stderr).into_owned();
     assert!(status.status.success(), "{said}{}", String::from_utf8_lossy(&status.stdout));

@@ -1,4 +1,4 @@
-//! Starts etcd and kube-apiserver and stops them.
+//! Starts etcd, kube-apiserver and, if asked, kube-controller-manager, and stops them.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -7,11 +7,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use kspot::kube::connect;
 use kspot::pki::Name;
 use kspot::pki::issue::{Leaf, Pair, Usage, authority, leaf};
-use kspot::pki::kubeconfig::Entry;
-use kube::Client;
+use kspot::pki::kubeconfig::{Entry, merge};
+use kube::{Api, Client};
 use tempfile::TempDir;
 
 /// A running control plane of one API server. It ends with this value.
@@ -20,8 +21,9 @@ pub(crate) struct Plane {
     authority: Pair,
     port: u16,
     directory: TempDir,
-    _etcd: Process,
+    _controllers: Option<Process>,
     _api_server: Process,
+    _etcd: Process,
 }
 
 /// A child that ends when its standard input does: with this value, or with the test process however that ends.
@@ -100,11 +102,60 @@ impl Plane {
             authority: keys.kubernetes,
             port,
             directory,
+            _controllers: None,
             _etcd: etcd,
             _api_server: api_server,
         };
         plane.wait().await;
         plane
+    }
+
+    /// Starts one with Kubernetes' controllers, and waits until they work: budgets are counted, namespaces get their
+    /// service accounts, nodes that say nothing are marked, objects whose owners went are removed.
+    pub(crate) async fn with_controllers() -> Plane {
+        let mut plane = Plane::start().await;
+        let name = "system:kube-controller-manager";
+        let entry = plane.entry(plane.certificate(name, &[], SignedDuration::from_hours(24)));
+        let directory = plane.directory.path();
+        let kubeconfig = merge("", std::slice::from_ref(&entry), Some(&entry.name)).unwrap();
+        std::fs::write(directory.join("controllers.kubeconfig"), kubeconfig).unwrap();
+        let flag = |name: &str, file: &str| format!("--{name}={}", directory.join(file).display());
+        let controllers = Program::find().start(
+            "kube-controller-manager",
+            directory,
+            &[
+                flag("kubeconfig", "controllers.kubeconfig"),
+                flag("tls-cert-file", "apiserver.crt"),
+                flag("tls-private-key-file", "apiserver.key"),
+                flag("root-ca-file", "kubernetes-ca.crt"),
+                flag("service-account-private-key-file", "service-account.key"),
+                "--bind-address=127.0.0.1".to_owned(),
+                format!("--secure-port={}", free_port()),
+                "--leader-elect=false".to_owned(),
+                "--use-service-account-credentials=true".to_owned(),
+            ],
+        );
+        plane._controllers = Some(controllers);
+        plane.wait_for_controllers().await;
+        plane
+    }
+
+    /// Polls for what they make first of all: the default namespace's service account.
+    async fn wait_for_controllers(&mut self) {
+        let accounts = Api::<ServiceAccount>::namespaced(self.admin().await, "default");
+        let start = Instant::now();
+        while accounts.get_opt("default").await.unwrap().is_none() {
+            let ended = self._controllers.as_mut().unwrap().0.try_wait().unwrap();
+            let log = || self.log("kube-controller-manager");
+            assert!(ended.is_none() && start.elapsed() < PATIENCE, "kube-controller-manager: {ended:?}\n{}", log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Ends the API server, for a test of what happens then.
+    pub(crate) fn end_api_server(&mut self) {
+        self._api_server.0.kill().unwrap();
+        self._api_server.0.wait().unwrap();
     }
 
     /// Polls readiness: the API server has no way to tell that it came up.
@@ -117,14 +168,15 @@ impl Plane {
                 return;
             }
             let ended = self._api_server.0.try_wait().unwrap();
-            assert!(ended.is_none() && start.elapsed() < PATIENCE, "kube-apiserver: {ended:?}\n{}", self.log());
+            let log = || self.log("kube-apiserver");
+            assert!(ended.is_none() && start.elapsed() < PATIENCE, "kube-apiserver: {ended:?}\n{}", log());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// The end of the API server's log.
-    fn log(&self) -> String {
-        let log = std::fs::read_to_string(self.directory.path().join("kube-apiserver.log")).unwrap_or_default();
+    /// The end of a program's log.
+    fn log(&self, program: &str) -> String {
+        let log = std::fs::read_to_string(self.directory.path().join(format!("{program}.log"))).unwrap_or_default();
         log.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
@@ -204,7 +256,7 @@ impl Keys {
     }
 }
 
-/// Where etcd and kube-apiserver are.
+/// Where the programs are.
 enum Program {
     /// A directory of programs, as the ecosystem's other tests name it.
     Assets(PathBuf),
