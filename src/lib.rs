@@ -33,6 +33,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod cloud;
 pub mod context;
+pub mod download;
 pub mod error;
 pub mod graph;
 pub mod kube;

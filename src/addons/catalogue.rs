@@ -18,7 +18,7 @@ struct Files;
 pub struct Addon {
     /// What it is.
     pub about: About,
-    /// Its manifests, a template.
+    /// Its manifests, a template; empty if they come from elsewhere ([`About::source`]).
     pub template: String,
 }
 
@@ -32,6 +32,9 @@ pub struct About {
     pub version: String,
     /// What it does, in a sentence.
     pub about: String,
+    /// Where its manifests are published, if they are not here: a release's file, `https://...`.
+    #[serde(default)]
+    pub source: Option<String>,
     /// When it is wanted: an expression over the context of templates.
     pub when: String,
     /// The addons that must be there before it, if they are wanted.
@@ -112,7 +115,8 @@ impl Catalogue {
             if about.name != name {
                 return Err(Error::failed(format!("addons/{name}/addon.yaml calls itself {}", about.name)));
             }
-            addons.insert(name.clone(), Addon { about, template: text(&name, "manifest.yaml")? });
+            let template = if about.source.is_some() { String::new() } else { text(&name, "manifest.yaml")? };
+            addons.insert(name.clone(), Addon { about, template });
         }
         ordered(addons).map(Catalogue)
     }
@@ -156,6 +160,7 @@ mod tests {
             name: name.into(),
             version: "1".into(),
             about: String::new(),
+            source: None,
             when: "true".into(),
             after: after.iter().map(|a| (*a).to_owned()).collect(),
             ready: Vec::new(),

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::cloud::aws::Account;
 use crate::model::naming::Names;
+use crate::spec::addons::AddonSpec;
 use crate::spec::cluster::AssetsSpec;
 use crate::spec::{Cluster, InstanceGroup, Object, Role, print};
 
@@ -23,6 +24,9 @@ pub struct Context {
     /// The termination handler's queue; empty without one.
     #[serde(rename = "queueURL")]
     pub queue_url: String,
+    /// The manifests that the spec lists.
+    #[serde(skip)]
+    pub own: Vec<AddonSpec>,
     /// Where images come from, if not from their own registries.
     #[serde(skip)]
     pub assets: Option<AssetsSpec>,
@@ -124,6 +128,7 @@ impl Context {
             queue_url: queue.map_or_else(String::new, |queue| {
                 format!("https://sqs.{}.{suffix}/{}/{queue}", account.region, account.id)
             }),
+            own: spec.addons.clone(),
             assets: spec.assets.clone(),
         }
     }

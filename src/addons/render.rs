@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::catalogue::{Addon, Target};
+use super::catalogue::{About, Addon, Target};
 use super::context::Context;
+use super::source::{OWN_VERSION, Own, Source, Texts, source};
 use crate::error::{Error, Result, chain};
 use crate::model::assets::mirrored;
 
@@ -39,34 +40,58 @@ impl Rendered {
     }
 }
 
-/// The addon's manifests for a cluster; `None` if it is not wanted.
-pub fn render(addon: &Addon, context: &Context) -> Result<Option<Rendered>> {
+/// What becomes ready of an addon; `None` if the addon is not wanted.
+pub fn wanted(addon: &Addon, context: &Context) -> Result<Option<Vec<Target>>> {
     let about = &addon.about;
-    let failed = |what: &str, error: minijinja::Error| {
-        Error::failed(format!("addon {}: {what}", about.name)).because(chain(&error))
-    };
-    let mut environment = environment(context).map_err(|e| failed("its templates' environment", e))?;
-    let values = Jinja::from(Serde(context));
-    let holds = |environment: &Environment<'_>, expression: &str| {
-        let compiled = environment.compile_expression(expression).and_then(|e| e.eval(&values));
-        compiled.map(|v| v.is_true()).map_err(|e| failed(&format!("its condition `{expression}`"), e))
-    };
+    let mut environment = environment(context).map_err(|e| failed(about, "its templates' environment", e))?;
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-    if !holds(&environment, &about.when)? {
+    let values = Jinja::from(Serde(context));
+    let holds = |expression: &str| {
+        let compiled = environment.compile_expression(expression).and_then(|e| e.eval(&values));
+        compiled.map(|v| v.is_true()).map_err(|e| failed(about, &format!("its condition `{expression}`"), e))
+    };
+    if !holds(&about.when)? {
         return Ok(None);
     }
     let mut ready = Vec::new();
     for target in &about.ready {
-        if target.when.as_deref().map_or(Ok(true), |when| holds(&environment, when))? {
+        if target.when.as_deref().map_or(Ok(true), holds)? {
             ready.push(target.clone());
         }
     }
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let text = environment
-        .render_named_str("manifest.yaml", &addon.template, &values)
-        .map_err(|e| failed("its manifest", e))?;
-    let objects = objects(&about.name, &text)?;
+    Ok(Some(ready))
+}
+
+/// The addon's manifests for a cluster; `None` if it is not wanted. `texts` are the manifests that come from elsewhere, by
+/// their source.
+pub(super) fn render(addon: &Addon, context: &Context, texts: &Texts) -> Result<Option<Rendered>> {
+    let about = &addon.about;
+    let Some(ready) = wanted(addon, context)? else { return Ok(None) };
+    let objects = match source(addon, context) {
+        Some(source) => objects(&about.name, text_of(texts, &about.name, &source)?)?,
+        None => {
+            let environment = environment(context).map_err(|e| failed(about, "its templates' environment", e))?;
+            let values = Jinja::from(Serde(context));
+            let text = environment.render_named_str("manifest.yaml", &addon.template, &values);
+            objects(&about.name, &text.map_err(|e| failed(about, "its manifest", e))?)?
+        }
+    };
     Ok(Some(Rendered { name: about.name.clone(), version: about.version.clone(), objects, ready }))
+}
+
+/// The addon that a manifest of the user's is.
+pub(super) fn render_own(own: &Own, texts: &Texts) -> Result<Rendered> {
+    let objects = objects(&own.name, text_of(texts, &own.name, &own.source)?)?;
+    Ok(Rendered { name: own.name.clone(), version: OWN_VERSION.to_owned(), objects, ready: Vec::new() })
+}
+
+fn text_of<'t>(texts: &'t Texts, addon: &str, source: &Source) -> Result<&'t str> {
+    let text = texts.get(source).map(String::as_str);
+    text.ok_or_else(|| Error::failed(format!("addon {addon}: {source} was not fetched")))
+}
+
+fn failed(about: &About, what: &str, error: minijinja::Error) -> Error {
+    Error::failed(format!("addon {}: {what}", about.name)).because(chain(&error))
 }
 
 fn objects(addon: &str, text: &str) -> Result<Vec<Value>> {
@@ -74,10 +99,17 @@ fn objects(addon: &str, text: &str) -> Result<Vec<Value>> {
     for document in serde_yaml::Deserializer::from_str(text) {
         let value = Value::deserialize(document)
             .map_err(|e| Error::failed(format!("addon {addon}: its manifest is not YAML")).because(e))?;
-        if value.is_null() {
-            continue;
+        match value {
+            Value::Null => {}
+            // Some sets are published as one list.
+            Value::Object(mut list) if list.get("kind").is_some_and(|kind| kind == "List") => {
+                let items = list.remove("items").and_then(|items| serde_json::from_value(items).ok());
+                for item in Option::<Vec<Value>>::unwrap_or_default(items) {
+                    objects.push(labelled(addon, item)?);
+                }
+            }
+            value => objects.push(labelled(addon, value)?),
         }
-        objects.push(labelled(addon, value)?);
     }
     Ok(objects)
 }
@@ -98,6 +130,7 @@ fn labelled(addon: &str, mut object: Value) -> Result<Value> {
 /// Templates write strings as they are and everything else as JSON, which YAML reads: a `true` stays one.
 fn environment(context: &Context) -> std::result::Result<Environment<'static>, minijinja::Error> {
     let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build()?);
     environment.set_formatter(|out, state, value| {
         if value.is_undefined() || value.as_str().is_some() {

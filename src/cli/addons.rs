@@ -10,6 +10,8 @@ use super::update::Form;
 use crate::error::Result;
 use crate::kube::{Options, apply, diff};
 use crate::ops::addons;
+use crate::ops::manifests::accept;
+use crate::ops::specs::open;
 use crate::spec::duration::GoDuration;
 use crate::ui::{Column, Listing, Output, unified};
 
@@ -35,6 +37,7 @@ enum What {
     Render(RenderArgs),
     Diff(DiffArgs),
     Apply(ApplyArgs),
+    Accept(AcceptArgs),
 }
 
 /// List every addon, and what an update would do with it
@@ -110,6 +113,19 @@ struct ApplyArgs {
     output: Form,
 }
 
+/// Take what a URL of spec.addons holds now as what it has to hold
+///
+/// What a manifest's URL held when it was fetched first is on record, and must stay the same. After this it is what the
+/// URL holds now: have a look at it first.
+#[derive(ClapArgs, Debug)]
+#[command(before_help = "Examples:
+  kspot addons accept https://example.com/v1/ingress.yaml
+")]
+struct AcceptArgs {
+    /// The URL
+    url: String,
+}
+
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
         let (site, specs) = session.site(None).await?;
@@ -120,6 +136,7 @@ impl Args {
                     Column::new("name"),
                     Column::new("version"),
                     Column::new("state"),
+                    Column::new("digest").wide(),
                     Column::new("about").flexible(),
                 ];
                 let mut listing = Listing::new("addons", columns);
@@ -128,6 +145,7 @@ impl Args {
                         addon.name.as_str().into(),
                         addon.version.as_str().into(),
                         addon.state.as_str().into(),
+                        addon.digest.as_deref().unwrap_or_default().into(),
                         addon.about.as_str().into(),
                     ];
                     let item = serde_json::to_value(&addon).unwrap_or_default();
@@ -177,6 +195,10 @@ impl Args {
                     applied.unchanged,
                     applied.pruned.len()
                 ));
+            }
+            What::Accept(args) => {
+                let sum = accept(&open(&site.store, cluster)?, &args.url).await?;
+                session.ui.say(format!("{} has to hold the sha256 {sum} from now on", args.url));
             }
             What::Render(args) => {
                 for addon in addons::named(&site, &specs, &args.addons).await? {

@@ -123,6 +123,7 @@ impl Session {
             location: self.location()?,
             cloud: AwsCloud::new(&config, &self.context)?.with_store(Arc::clone(&store)),
             facts: Facts::new(&config, &self.context)?,
+            sdk: config,
             store,
         })
     }

@@ -10,7 +10,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::{StreamExt, TryStreamExt};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions, ValidationDirective};
 use kube::core::{ApiResource, PartialObjectMeta};
-use kube::discovery::{Discovery, Scope};
+use kube::discovery::{ApiGroup, Discovery, Scope, verbs};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 
@@ -25,6 +25,9 @@ pub const MANAGER: &str = "kspot";
 
 /// What all objects of addons have in common.
 const SELECTOR: &str = "app.kubernetes.io/managed-by=kspot,kspot.io/addon";
+
+/// How long a kind that was just defined may take until it is served.
+const SERVED: Duration = Duration::from_secs(10);
 
 /// How many calls run at once.
 const AT_ONCE: usize = 8;
@@ -127,7 +130,7 @@ pub async fn diff(client: &Client, addons: &[Rendered], only: &[String]) -> Resu
     let api = Cluster::discover(client, Duration::ZERO).await?;
     let there = api.ours().await?;
     let objects: Vec<&Value> = addons.iter().flat_map(|addon| &addon.objects).collect();
-    let wanted: BTreeSet<Id> = objects.iter().map(|object| id_of(object)).collect();
+    let wanted: BTreeSet<Id> = objects.iter().map(|object| api.id_of(object)).collect();
     let calls: Vec<_> = objects.into_iter().map(|object| api.compare(object)).collect();
     let compared: Vec<Difference> = futures::stream::iter(calls).buffered(AT_ONCE).try_collect().await?;
     let mut differences: Vec<Difference> = compared.into_iter().filter(|d| d.before != d.after).collect();
@@ -190,13 +193,26 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// Asks again if one of the objects is of a kind that was defined a moment ago.
+    /// Asks again if one of the objects is of a kind that was defined a moment ago: it takes a second until it is served.
     async fn learn(&mut self, objects: &[&Value]) -> Result<()> {
-        let unknown = |object: &&Value| self.resolve(&id_of(object)).is_err();
-        if objects.iter().any(unknown) {
+        let deadline = Instant::now() + SERVED;
+        while objects.iter().any(|object| self.resolve(&id_of(object)).is_err()) {
             *self = Cluster::discover(self.client, Duration::ZERO).await?;
+            if Instant::now() > deadline {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
         Ok(())
+    }
+
+    /// What an object is, with its namespace spelt out.
+    fn id_of(&self, object: &Value) -> Id {
+        let mut id = id_of(object);
+        if id.namespace.is_empty() && self.resolve(&id).is_ok_and(|(_, namespaced)| namespaced) {
+            "default".clone_into(&mut id.namespace);
+        }
+        id
     }
 
     fn resolve(&self, id: &Id) -> Result<(ApiResource, bool)> {
@@ -217,27 +233,33 @@ impl<'a> Cluster<'a> {
         })
     }
 
+    /// The kinds that objects of addons can be of: those that kspot knows, and every custom one.
+    fn kinds(&self) -> Vec<ApiResource> {
+        let known = KINDS.iter().filter_map(|(version, kind)| Some(self.discovery.resolve_gvk(&gvk(version, kind))?.0));
+        let is_custom = |group: &&ApiGroup| group.name().contains('.') && !group.name().ends_with(".k8s.io");
+        let custom = self.discovery.groups().filter(is_custom).flat_map(ApiGroup::recommended_resources);
+        let listed =
+            custom.filter(|(_, can)| can.supports_operation(verbs::LIST) && can.supports_operation(verbs::DELETE));
+        known.chain(listed.map(|(resource, _)| resource)).collect()
+    }
+
     /// Everything that carries our labels: a listing per kind, of metadata only.
     async fn ours(&self) -> Result<BTreeMap<Id, There>> {
-        let known: Vec<(&str, &str, ApiResource)> = KINDS
-            .iter()
-            .filter_map(|(version, kind)| Some((*version, *kind, self.discovery.resolve_gvk(&gvk(version, kind))?.0)))
-            .collect();
-        let listings = known.into_iter().map(|(version, kind, resource)| async move {
+        let listings = self.kinds().into_iter().map(|resource| async move {
             let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
             let ours = ListParams::default().labels(SELECTOR);
             let listed = again(|| api.list_metadata(&ours)).await;
             let listed = listed.map_err(|e| error::of(&format!("list the {} of addons", resource.plural), e))?;
-            Ok::<_, Error>((version, kind, listed.items))
+            Ok::<_, Error>((resource, listed.items))
         });
-        let listed: Vec<(&str, &str, Vec<PartialObjectMeta<DynamicObject>>)> =
+        let listed: Vec<(ApiResource, Vec<PartialObjectMeta<DynamicObject>>)> =
             futures::stream::iter(listings).buffered(AT_ONCE).try_collect().await?;
         let mut there = BTreeMap::new();
-        for (version, kind, items) in listed {
+        for (resource, items) in listed {
             for item in items {
                 let id = Id {
-                    api_version: version.to_owned(),
-                    kind: kind.to_owned(),
+                    api_version: resource.api_version.clone(),
+                    kind: resource.kind.clone(),
                     namespace: item.namespace().unwrap_or_default(),
                     name: item.name_any(),
                 };
@@ -250,7 +272,7 @@ impl<'a> Cluster<'a> {
 
     /// Applies one object; gives its version afterwards. A field that the API does not know is an error.
     async fn apply(&self, object: &Value, force: bool) -> Result<(Id, Option<String>)> {
-        let id = id_of(object);
+        let id = self.id_of(object);
         let mut params = PatchParams::apply(MANAGER);
         params.force = force;
         params.field_validation = Some(ValidationDirective::Strict);
@@ -262,15 +284,22 @@ impl<'a> Cluster<'a> {
 
     /// The object as it is, and as it would be.
     async fn compare(&self, object: &Value) -> Result<Difference> {
-        let id = id_of(object);
+        let id = self.id_of(object);
         let mut params = PatchParams::apply(MANAGER);
         (params.dry_run, params.force) = (true, true);
         params.field_validation = Some(ValidationDirective::Strict);
-        let api = self.objects(&id)?;
+        let all_new =
+            |id| Difference { id, before: String::new(), after: serde_yaml::to_string(object).unwrap_or_default() };
+        // Its kind comes with the same addons, and is not there yet.
+        let Ok(api) = self.objects(&id) else { return Ok(all_new(id)) };
         let before = again(|| api.get_opt(&id.name)).await.map_err(|e| error::of(&format!("read {id}"), e))?;
         let patch = Patch::Apply(object);
         let after = again(|| api.patch(&id.name, &params, &patch)).await;
-        let after = after.map_err(|e| error::of(&format!("try to apply {id}"), e))?;
+        let after = match after {
+            // So does its namespace.
+            Err(kube::Error::Api(status)) if status.code == 404 && before.is_none() => return Ok(all_new(id)),
+            after => after.map_err(|e| error::of(&format!("try to apply {id}"), e))?,
+        };
         Ok(Difference { id, before: before.map(text).unwrap_or_default(), after: text(after) })
     }
 

@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::again::again;
 use super::kinds::gvk;
 use super::seen::version;
-use crate::addons::{ADDON, Rendered};
+use crate::addons::ADDON;
+use crate::addons::catalogue::Target;
 use crate::spec::KubernetesVersion;
 use crate::validate::view::{Addon, Part, PartState};
 
@@ -27,10 +28,10 @@ pub async fn server_version(client: &Client) -> Result<Option<KubernetesVersion>
 }
 
 /// How the parts of these addons are.
-pub async fn addons(client: &Client, wanted: &[Rendered]) -> Result<Vec<Addon>, kube::Error> {
+pub async fn addons(client: &Client, wanted: &[(String, Vec<Target>)]) -> Result<Vec<Addon>, kube::Error> {
     let mut there: BTreeMap<(String, String, String), DynamicObject> = BTreeMap::new();
     for (api_version, kind, plural) in KINDS {
-        if !wanted.iter().flat_map(|a| &a.ready).any(|target| target.kind == *kind) {
+        if !wanted.iter().flat_map(|(_, ready)| ready).any(|target| target.kind == *kind) {
             continue;
         }
         let resource = ApiResource::from_gvk_with_plural(&gvk(api_version, kind), plural);
@@ -42,11 +43,11 @@ pub async fn addons(client: &Client, wanted: &[Rendered]) -> Result<Vec<Addon>, 
             there.insert(((*kind).to_owned(), key(&metadata.namespace), key(&metadata.name)), object);
         }
     }
-    Ok(wanted.iter().map(|addon| Addon { name: addon.name.clone(), parts: parts(addon, &there) }).collect())
+    Ok(wanted.iter().map(|(name, ready)| Addon { name: name.clone(), parts: parts(ready, &there) }).collect())
 }
 
-fn parts(addon: &Rendered, there: &BTreeMap<(String, String, String), DynamicObject>) -> Vec<Part> {
-    let part = |target: &crate::addons::catalogue::Target| {
+fn parts(ready: &[Target], there: &BTreeMap<(String, String, String), DynamicObject>) -> Vec<Part> {
+    let part = |target: &Target| {
         let namespace = target.namespace.clone().unwrap_or_default();
         let slash = if namespace.is_empty() { "" } else { "/" };
         let what = format!("{} {namespace}{slash}{}", target.kind, target.name);
@@ -56,7 +57,7 @@ fn parts(addon: &Rendered, there: &BTreeMap<(String, String, String), DynamicObj
         };
         Part { what, state }
     };
-    addon.ready.iter().map(part).collect()
+    ready.iter().map(part).collect()
 }
 
 fn state(kind: &str, object: &DynamicObject) -> PartState {

@@ -150,11 +150,19 @@ fn asset(input: &Input<'_>, name: &'static str, (host, path): (&str, &str), sums
     let original = format!("https://{host}{path}");
     let known = KNOWN.iter().find(|(p, _)| *p == path).map(|(_, hash)| (*hash).to_owned());
     let sha256 = known.or_else(|| input.facts.checksums.get(&original).cloned());
-    let mirror = input.cluster.spec.assets.as_ref().and_then(|a| a.file_repository.as_deref());
     Asset {
         name,
-        url: mirror.map_or_else(|| original.clone(), |m| format!("{}{path}", m.trim_end_matches('/'))),
+        url: mirrored_file(input.cluster.spec.assets.as_ref(), &original),
         checksum: sha256.map_or_else(|| Checksum::Sha256Url(sums.to_owned()), Checksum::Sha256),
+    }
+}
+
+/// A file, or its copy in the repository that a spec's assets name.
+pub fn mirrored_file(assets: Option<&AssetsSpec>, url: &str) -> String {
+    let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
+    match (assets.and_then(|a| a.file_repository.as_deref()), path) {
+        (Some(mirror), Some(path)) => format!("{}/{path}", mirror.trim_end_matches('/')),
+        _ => url.to_owned(),
     }
 }
 

@@ -78,6 +78,8 @@ pub struct Facts {
     /// The cluster's certificate authority (public halves, PEM; two while it is rotated), by which machines know the
     /// control plane. Empty before the first update has made it: then machines trust nobody.
     pub authorities: String,
+    /// The manifests that come from elsewhere.
+    pub manifests: crate::addons::Texts,
     /// The SSH public key that was given for the cluster.
     pub ssh_public_key: Option<String>,
     /// The id of the internet gateway of a shared VPC.

@@ -1,11 +1,13 @@
 //! The addons of a cluster as commands see them: which are wanted, what they consist of, what the state store has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::manifests;
 use super::prepare::Site;
 use super::specs::{Specs, open};
 use crate::addons::context::Context;
-use crate::addons::{Catalogue, Rendered, render};
+use crate::addons::source::OWN_VERSION;
+use crate::addons::{Catalogue, Rendered, render_all};
 use crate::error::{Error, Result, did_you_mean};
 use crate::resource::Addon;
 
@@ -46,18 +48,25 @@ pub struct Listed {
     pub name: String,
     /// The release of what it runs.
     pub version: String,
+    /// The first digits of the sha256 of the manifests that the state store has.
+    pub digest: Option<String>,
     /// What it does.
     pub about: String,
     /// What an update would do.
     pub state: State,
 }
 
+/// What templates know of the cluster.
+pub async fn context(site: &Site, specs: &Specs) -> Result<Context> {
+    let (cluster, groups) = crate::spec::complete::complete(&specs.cluster, &specs.groups)?;
+    Ok(Context::of(&cluster, &groups, &site.cloud.account().await?))
+}
+
 /// The wanted addons, rendered, those that others need first.
 pub async fn rendered(site: &Site, specs: &Specs) -> Result<Vec<Rendered>> {
-    let (cluster, groups) = crate::spec::complete::complete(&specs.cluster, &specs.groups)?;
-    let context = Context::of(&cluster, &groups, &site.cloud.account().await?);
-    let all = Catalogue::load()?;
-    all.iter().filter_map(|addon| render(addon, &context).transpose()).collect()
+    let context = context(site, specs).await?;
+    let manifests = manifests::fetch(site, &open(&site.store, specs.cluster.name())?, &context).await?;
+    render_all(&context, &manifests.texts)
 }
 
 /// The same, limited to these names.
@@ -96,14 +105,32 @@ pub async fn list(site: &Site, specs: &Specs) -> Result<Vec<Listed>> {
             (Some(_), Some(_)) => State::Changed,
         }
     };
-    let listed = Catalogue::load()?
+    let known = Catalogue::load()?.iter().map(|addon| (&addon.about.name, &addon.about.version, &addon.about.about));
+    let mut listed: Vec<Listed> =
+        known.map(|(name, version, about)| listed(name, version, about, state(name), stored.get(name))).collect();
+    let is_own = |name: &str| !listed.iter().any(|addon| addon.name == name);
+    let own: BTreeSet<&str> = rendered
         .iter()
-        .map(|addon| Listed {
-            name: addon.about.name.clone(),
-            version: addon.about.version.clone(),
-            about: addon.about.about.clone(),
-            state: state(&addon.about.name),
+        .map(|r| r.name.as_str())
+        .chain(stored.keys().map(String::as_str))
+        .filter(|n| is_own(n))
+        .collect();
+    let own: Vec<Listed> = own
+        .into_iter()
+        .map(|name| {
+            self::listed(name, OWN_VERSION, "A manifest that spec.addons lists.", state(name), stored.get(name))
         })
         .collect();
+    listed.extend(own);
     Ok(listed)
+}
+
+fn listed(name: &str, version: &str, about: &str, state: State, stored: Option<&Addon>) -> Listed {
+    Listed {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        digest: stored.map(|addon| addon.digest.clone()),
+        about: about.to_owned(),
+        state,
+    }
 }

@@ -123,6 +123,11 @@ impl Facts {
         fresh
     }
 
+    /// What AWS said before, and what else is kept on this machine.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
     /// Gives groups that name no image today's default one of their architecture, by its full name.
     pub async fn pin_images(&self, groups: impl Iterator<Item = &mut InstanceGroup>) -> Result<()> {
         let mut groups: Vec<&mut InstanceGroup> = groups.filter(|g| g.spec.image.is_none()).collect();

@@ -9,7 +9,7 @@ use kube::Client;
 use super::keys;
 use super::prepare::Site;
 use super::specs::{Specs, open};
-use crate::addons::Rendered;
+use crate::addons::catalogue::Target;
 use crate::cloud::aws::lookup::Instance;
 use crate::cloud::aws::sizes::Size;
 use crate::error::{Error, Result};
@@ -30,7 +30,7 @@ pub struct Health<'a> {
     store: ClusterStore,
     cluster: Cluster,
     groups: Vec<InstanceGroup>,
-    addons: Vec<Rendered>,
+    addons: Vec<(String, Vec<Target>)>,
     client: Client,
     watch: Watch,
     rules: Rules,
@@ -49,7 +49,8 @@ impl<'a> Health<'a> {
         let (cluster, groups) = crate::spec::complete::complete(&specs.cluster, &specs.groups)?;
         let watch = Watch::start(&client);
         let store = open(&site.store, cluster.name())?;
-        let (keys, addons) = futures::try_join!(signing(&store), super::addons::rendered(site, specs))?;
+        let (keys, context) = futures::try_join!(signing(&store), super::addons::context(site, specs))?;
+        let addons = crate::addons::expected(&context)?;
         Ok(Health { site, store, cluster, groups, addons, client, watch, rules, keys })
     }
 

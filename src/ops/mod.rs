@@ -12,6 +12,7 @@ pub mod health;
 pub mod instance;
 pub mod keys;
 pub mod machines;
+pub mod manifests;
 pub mod new_cluster;
 pub mod permissions;
 pub mod pools;

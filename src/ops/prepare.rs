@@ -1,7 +1,11 @@
 //! From specs to plan: the facts, the model, one look at AWS, the difference.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use aws_config::SdkConfig;
+
+use crate::addons;
 use crate::catalogue::Catalogue;
 use crate::cloud::aws::{Account, AwsCloud};
 use crate::cloud::{Cloud, Live, Scope};
@@ -9,6 +13,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::model;
 use crate::ops::facts::{Facts, Known};
+use crate::ops::manifests;
 use crate::ops::specs::{Specs, open};
 use crate::pki::{keep, keyset};
 use crate::plan::cost::{Cost, Machines};
@@ -34,6 +39,8 @@ pub struct Site {
     pub cloud: AwsCloud,
     /// Types, images, the agent.
     pub facts: Facts,
+    /// The AWS configuration, for buckets that are not the store's.
+    pub sdk: SdkConfig,
 }
 
 /// Everything that is known before a cluster is changed.
@@ -49,6 +56,8 @@ pub struct Prepared {
     pub account: Account,
     /// What was looked up: the types that the groups use, and the rest.
     pub known: Known,
+    /// The sha256 of manifests that were fetched for the first time, by URL.
+    pub new_sources: BTreeMap<String, String>,
     /// What is wanted.
     pub desired: Desired,
     /// What is there.
@@ -183,6 +192,9 @@ pub async fn prepare(site: &Site, specs: &Specs, extent: &Extent) -> Result<Prep
     let (account, mut known, (applied, authorities)) =
         futures::future::try_join3(site.cloud.account(), known, records).await?;
     known.facts.authorities = authorities.unwrap_or_default().get(keyset::Name::KubernetesCa).to_owned();
+    let context = addons::context::Context::of(&cluster, &groups, &account);
+    let manifests = manifests::fetch(site, &store, &context).await?;
+    known.facts.manifests = manifests.texts;
     let mut warnings = judge_types(&cluster, &groups, &known.catalogue)?;
     allow_change(&store, specs, &cluster, applied.as_ref()).await?;
     let desired = desired(site, (&cluster, &groups), &account, &known)?;
@@ -210,6 +222,7 @@ pub async fn prepare(site: &Site, specs: &Specs, extent: &Extent) -> Result<Prep
         groups,
         account,
         known,
+        new_sources: manifests.new,
         desired,
         live,
         scope,

@@ -106,6 +106,11 @@ impl Keys {
         self.below("addons/")
     }
 
+    /// What the URLs of manifests held when they were fetched first.
+    pub fn sources(&self) -> String {
+        self.below("sources")
+    }
+
     /// A configuration of nodes. Its name, `<role>/<group>-<sha256>`, tells its content, so that nodes which booted
     /// with an older one still find it.
     pub fn node(&self, name: &str) -> String {

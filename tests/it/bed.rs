@@ -2,6 +2,7 @@
 //! runner for the `kspot` binary.
 
 mod command;
+mod files;
 mod server;
 mod venv;
 
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 #[allow(unused_imports)]
 pub(crate) use command::{Kspot, Output, normalised};
+pub(crate) use files::Files;
 pub(crate) use server::{Server, http};
 
 /// The region of every test that does not ask for another.

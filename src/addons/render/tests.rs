@@ -20,6 +20,7 @@ fn addon(when: &str, template: &str) -> Addon {
         name: "demo".into(),
         version: "1.2.3".into(),
         about: "A demonstration.".into(),
+        source: None,
         when: when.into(),
         after: Vec::new(),
         ready: Vec::new(),
@@ -30,7 +31,7 @@ fn addon(when: &str, template: &str) -> Addon {
 }
 
 fn shown(template: &str) -> String {
-    render(&addon("true", template), &context()).unwrap().unwrap().yaml()
+    render(&addon("true", template), &context(), &Texts::new()).unwrap().unwrap().yaml()
 }
 
 /// Booleans, lists and maps come out as YAML reads them; objects get the labels by which they are pruned.
@@ -73,7 +74,7 @@ kind: Nothing
 /// An addon that is not wanted gives nothing, also when the block that would want it is not in the spec.
 #[test]
 fn unwanted_addons_are_not_rendered() {
-    let wanted = |when: &str| render(&addon(when, "{{ oops }}"), &context()).map(|r| r.is_some());
+    let wanted = |when: &str| render(&addon(when, "{{ oops }}"), &context(), &Texts::new()).map(|r| r.is_some());
     assert!(!wanted("spec.nodeProblemDetector.enabled").unwrap());
     assert!(!wanted("spec.nosuch.thing.at.all").unwrap());
     assert!(wanted("spec.metricsServer.enabled").is_err(), "it is wanted, and its template is broken");
@@ -82,7 +83,7 @@ fn unwanted_addons_are_not_rendered() {
 /// What a template gets wrong is said with its line, never rendered as nothing.
 #[test]
 fn mistakes_are_errors() {
-    let error = |template: &str| render(&addon("true", template), &context()).unwrap_err().chain();
+    let error = |template: &str| render(&addon("true", template), &context(), &Texts::new()).unwrap_err().chain();
     let undefined = error("kind: A\nname: {{ cluster.nosuch }}\n");
     assert!(undefined.contains("undefined value") && undefined.contains("manifest.yaml:2"), "{undefined}");
     assert!(error("a: [").contains("not YAML"));
@@ -105,7 +106,7 @@ fn of_fixture(case: &str) -> Vec<Rendered> {
     assert!(!found.has_errors(), "{case}: {found}");
     let context = Context::of(&cluster, &groups, &account);
     let catalogue = crate::addons::Catalogue::load().unwrap();
-    catalogue.iter().filter_map(|addon| render(addon, &context).unwrap()).collect()
+    catalogue.iter().filter_map(|addon| render(addon, &context, &Texts::new()).unwrap()).collect()
 }
 
 fn fixtures() -> std::path::PathBuf {
@@ -207,7 +208,7 @@ fn priorities(groups: &[(&str, bool, i16)]) -> Vec<(i64, Vec<String>)> {
     let context = Context::of(&cluster, &groups, &account);
     let catalogue = crate::addons::Catalogue::load().unwrap();
     let addon = catalogue.iter().find(|a| a.about.name == "cluster-autoscaler").unwrap();
-    let rendered = render(addon, &context).unwrap().unwrap();
+    let rendered = render(addon, &context, &Texts::new()).unwrap().unwrap();
     let config = rendered.objects.iter().find(|o| o["kind"] == "ConfigMap").unwrap();
     let text = config["data"]["priorities"].as_str().unwrap();
     let read: std::collections::BTreeMap<i64, Vec<String>> = serde_yaml::from_str(text).unwrap();

@@ -11,6 +11,7 @@ pub(super) const CLUSTER_RULES: &[ClusterRule] = &[
     autoscaler_has_groups,
     metrics_server_checks_certificates,
     cert_manager_is_there,
+    cert_manager_is_as_published,
     cert_manager_zones_need_roles,
     ebs_driver_stays,
     manifests_can_be_fetched,
@@ -114,6 +115,23 @@ fn cert_manager_zones_need_roles(specs: &Specs, report: &mut Report) {
     report.require(!zones || spec.uses_service_account_roles(), "spec.certManager.hostedZoneIDs", || {
         "cert-manager needs a role of its own: set serviceAccountIssuerDiscovery.discoveryStore".to_owned()
     });
+}
+
+fn cert_manager_is_as_published(specs: &Specs, report: &mut Report) {
+    let Some(manager) = specs.cluster.spec.cert_manager.as_ref().filter(|c| c.installed_by_kspot()) else { return };
+    let fields = [
+        ("image", manager.image.is_some()),
+        ("defaultIssuer", manager.default_issuer.is_some()),
+        ("nameservers", !manager.nameservers.is_empty()),
+        ("hostedZoneIDs", !manager.hosted_zone_ids.is_empty()),
+        ("featureGates", !manager.feature_gates.is_empty()),
+    ];
+    for (field, _) in fields.iter().filter(|(_, set)| *set) {
+        report.error(
+            format!("spec.certManager.{field}"),
+            "kspot applies cert-manager as its project publishes it: to set this, install it yourself and say managed: false",
+        );
+    }
 }
 
 fn ebs_driver_stays(specs: &Specs, report: &mut Report) {

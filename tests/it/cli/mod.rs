@@ -9,6 +9,7 @@ mod instances;
 mod interrupts;
 mod keys;
 mod kill;
+mod manifests;
 mod paging;
 mod plans;
 mod snapshots;

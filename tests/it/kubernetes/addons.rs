@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kspot::addons::catalogue::Right;
 use kspot::addons::context::Context;
-use kspot::addons::{Catalogue, Rendered, render};
+use kspot::addons::{Catalogue, Rendered, Texts, render_all};
 use kspot::cloud::aws::Account;
 use kspot::kube::{Options, apply, diff};
 use kspot::spec::Object;
@@ -31,7 +31,7 @@ fn fixture(case: &str) -> (Context, Vec<Rendered>) {
     let account = Account { id: "123456789012".into(), partition: "aws".into(), region: "us-east-1".into() };
     let (cluster, groups) = complete(&clusters[0], &groups).unwrap();
     let context = Context::of(&cluster, &groups, &account);
-    let addons = Catalogue::load().unwrap().iter().filter_map(|a| render(a, &context).unwrap()).collect();
+    let addons = render_all(&context, &Texts::new()).unwrap();
     (context, addons)
 }
 
