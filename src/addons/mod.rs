@@ -5,11 +5,13 @@
 //!
 //! * [`catalogue`]: the directories, read and put in order.
 //! * [`source`]: manifests that come from elsewhere: third-party sets, and the user's own.
+//! * [`images`]: the images that manifests name.
 //! * [`context`]: what templates know of the cluster.
 //! * [`render()`]: from templates to manifests. Pure.
 
 pub mod catalogue;
 pub mod context;
+pub mod images;
 mod render;
 pub mod source;
 

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::catalogue::{About, Addon, Target};
 use super::context::Context;
+use super::images;
 use super::source::{OWN_VERSION, Own, Source, Texts, source};
 use crate::error::{Error, Result, chain};
 use crate::model::assets::mirrored;
@@ -68,7 +69,12 @@ pub(super) fn render(addon: &Addon, context: &Context, texts: &Texts) -> Result<
     let about = &addon.about;
     let Some(ready) = wanted(addon, context)? else { return Ok(None) };
     let objects = match source(addon, context) {
-        Some(source) => objects(&about.name, text_of(texts, &about.name, &source)?)?,
+        Some(source) => {
+            let mut objects = objects(&about.name, text_of(texts, &about.name, &source)?)?;
+            let mirror = |image: &str| mirrored(context.assets.as_ref(), image);
+            objects.iter_mut().for_each(|object| images::change(object, &mirror));
+            objects
+        }
         None => {
             let environment = environment(context).map_err(|e| failed(about, "its templates' environment", e))?;
             let values = Jinja::from(Serde(context));

@@ -2,11 +2,10 @@
 
 use kube::Client;
 use kube::api::{Api, ListParams};
-use kube::core::Object;
 
 use super::again::again;
 use super::error;
-use super::seen::Watched;
+use super::seen::{Object, Watched};
 use crate::error::Result;
 use crate::validate::view::Node;
 

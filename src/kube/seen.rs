@@ -1,9 +1,13 @@
 //! Nodes and pods as a judgement needs them: read out of the API's objects, everything else dropped at once, so that tens
 //! of thousands fit into little memory.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
-use kube::ResourceExt;
-use kube::core::{ApiResource, GroupVersionKind, Object};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use kube::core::{ApiResource, DynamicResourceScope, GroupVersionKind};
+use kube::{Resource, ResourceExt};
 use serde::Deserialize;
 
 use crate::spec::KubernetesVersion;
@@ -28,6 +32,84 @@ pub(super) trait Watched: Clone + PartialEq + Send + Sync + Sized + 'static {
     /// How the API calls it.
     fn resource() -> ApiResource {
         ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", Self::KIND), Self::PLURAL)
+    }
+}
+
+/// An object as far as it is read: of its metadata only what somebody asks for. Who manages which field would be half of
+/// all that is read.
+#[derive(Clone, Debug)]
+pub(super) struct Object<P, U> {
+    metadata: ObjectMeta,
+    spec: P,
+    status: Option<U>,
+}
+
+#[derive(Deserialize)]
+struct Raw<P, U> {
+    metadata: Metadata,
+    spec: P,
+    status: Option<U>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    resource_version: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+    owner_references: Option<Vec<OwnerReference>>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+}
+
+impl<'de, P: Deserialize<'de>, U: Deserialize<'de>> Deserialize<'de> for Object<P, U> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Raw::<P, U>::deserialize(deserializer)?;
+        let metadata = ObjectMeta {
+            name: raw.metadata.name,
+            namespace: raw.metadata.namespace,
+            resource_version: raw.metadata.resource_version,
+            labels: raw.metadata.labels,
+            owner_references: raw.metadata.owner_references,
+            creation_timestamp: raw.metadata.creation_timestamp,
+            deletion_timestamp: raw.metadata.deletion_timestamp,
+            ..ObjectMeta::default()
+        };
+        Ok(Object { metadata, spec: raw.spec, status: raw.status })
+    }
+}
+
+impl<P, U> Resource for Object<P, U> {
+    type DynamicType = ApiResource;
+    type Scope = DynamicResourceScope;
+
+    fn group(resource: &ApiResource) -> Cow<'_, str> {
+        resource.group.as_str().into()
+    }
+
+    fn version(resource: &ApiResource) -> Cow<'_, str> {
+        resource.version.as_str().into()
+    }
+
+    fn kind(resource: &ApiResource) -> Cow<'_, str> {
+        resource.kind.as_str().into()
+    }
+
+    fn api_version(resource: &ApiResource) -> Cow<'_, str> {
+        resource.api_version.as_str().into()
+    }
+
+    fn plural(resource: &ApiResource) -> Cow<'_, str> {
+        resource.plural.as_str().into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
     }
 }
 
@@ -121,7 +203,7 @@ pub(super) fn version(text: &str) -> Option<KubernetesVersion> {
     text.split(['-', '+']).next()?.parse().ok()
 }
 
-fn created<P: Clone, U: Clone>(object: &Object<P, U>) -> Timestamp {
+fn created<P, U>(object: &Object<P, U>) -> Timestamp {
     object.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |t| t.0)
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use kube::api::Api;
-use kube::core::Object;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{Config, Error as WatchError, Event, watcher};
@@ -14,7 +13,7 @@ use kube::{Client, ResourceExt};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::seen::Watched;
+use super::seen::{Object, Watched};
 use crate::validate::view::{Node, Pod};
 
 /// The first pause after a failure; the longest is sixteen times that.

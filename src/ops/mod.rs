@@ -4,6 +4,7 @@
 pub mod access;
 pub mod addons;
 pub mod agent;
+pub mod assets;
 pub mod create;
 pub mod delete;
 pub mod drift;

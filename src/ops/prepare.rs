@@ -236,7 +236,12 @@ pub async fn prepare(site: &Site, specs: &Specs, extent: &Extent) -> Result<Prep
 }
 
 /// What completed specs ask for.
-fn desired(site: &Site, specs: (&Cluster, &[InstanceGroup]), account: &Account, known: &Known) -> Result<Desired> {
+pub(super) fn desired(
+    site: &Site,
+    specs: (&Cluster, &[InstanceGroup]),
+    account: &Account,
+    known: &Known,
+) -> Result<Desired> {
     model::build(&model::Input {
         cluster: specs.0,
         groups: specs.1,

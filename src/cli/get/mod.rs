@@ -1,6 +1,7 @@
 //! `kspot get`: shows specs and what runs.
 
 mod all;
+mod assets;
 mod clusters;
 mod groups;
 mod instances;
@@ -38,6 +39,8 @@ enum What {
     #[command(name = "instancegroups", visible_alias = "ig", alias = "instancegroup")]
     Groups(groups::Args),
     All(all::Args),
+    #[command(alias = "asset")]
+    Assets(assets::Args),
     #[command(alias = "instance")]
     Instances(instances::Args),
     #[command(alias = "keypair")]
@@ -54,6 +57,7 @@ impl Args {
             What::Clusters(args) => args.run(session).await,
             What::Groups(args) => args.run(session).await,
             What::All(args) => args.run(session).await,
+            What::Assets(args) => args.run(session).await,
             What::Instances(args) => args.run(session).await,
             What::Keypairs(args) => args.run(session).await,
             What::Nodes(args) => args.run(session).await,

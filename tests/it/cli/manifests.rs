@@ -74,11 +74,25 @@ fn third_party_sets() {
     let desk = Desk::new().small();
     let files = Files::serve();
     let path = "/mirror/cert-manager/cert-manager/releases/download/v1.19.5/cert-manager.yaml";
-    files.put(path, &config_map("cert-manager", "stands for the release's file"));
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: cert-manager}\nspec: {containers: [{name: c, image: 'quay.io/jetstack/controller:v1'}]}\n";
+    files.put(path, pod);
     desk.ok(&format!("set cluster spec.certManager.enabled=true spec.assets.fileRepository={}/mirror", files.url));
     assert!(desk.ok("update cluster --yes").stdout.contains("+ addon/cert-manager"));
     assert_eq!(files.asked(path), 1);
     desk.settled();
+    // What a mirror has to hold is told, with where it is published.
+    desk.ok("set cluster spec.assets.containerRegistry=registry.example.com");
+    let assets = desk.json("get assets");
+    let taken = |canonical: &str| {
+        let found =
+            assets["items"].as_array().unwrap().iter().find(|a| a["canonical"].as_str().unwrap().contains(canonical));
+        found.unwrap_or_else(|| panic!("{canonical}: {assets}"))["location"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(taken("cert-manager.yaml"), format!("{}{path}", files.url));
+    assert!(taken("https://dl.k8s.io/release").starts_with(&format!("{}/mirror/release", files.url)));
+    assert!(taken("registry.k8s.io/kube-apiserver:v1.36.4").starts_with("registry.example.com/kube-apiserver"));
+    assert!(taken("quay.io/jetstack/controller:v1").starts_with("registry.example.com/jetstack/controller"));
+    assert!(taken("flannel-io/flannel:").starts_with("registry.example.com/flannel-io/"));
     assert!(desk.fails(3, "set cluster spec.certManager.defaultIssuer=le").contains("managed: false"));
     desk.ok("set cluster spec.certManager.managed=false");
     assert!(desk.ok("update cluster --yes").stdout.contains("- addon/cert-manager"));
