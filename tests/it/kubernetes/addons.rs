@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kspot::addons::catalogue::Right;
 use kspot::addons::context::Context;
-use kspot::addons::{Catalogue, Rendered, Texts, render_all};
+use kspot::addons::{Catalogue, Rendered, Source, Texts, render_all};
 use kspot::cloud::aws::Account;
 use kspot::kube::{Options, apply, diff};
 use kspot::spec::Object;
@@ -33,6 +33,65 @@ fn fixture(case: &str) -> (Context, Vec<Rendered>) {
     let context = Context::of(&cluster, &groups, &account);
     let addons = render_all(&context, &Texts::new()).unwrap();
     (context, addons)
+}
+
+/// Manifests of the user's own with what they may hold: a namespace and what is in it, a definition and an object of it, and
+/// an object that names no namespace. Applied at once, again without a change, and removed as a whole.
+#[tokio::test]
+async fn own_manifests_come_and_go() {
+    let plane = Plane::start().await;
+    let client = plane.admin().await;
+    let text = "
+apiVersion: example.com/v1
+kind: Crontab
+metadata: {name: mine, namespace: apps}
+spec: {schedule: '* * * * *'}
+---
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: no-namespace}, data: {a: b}}
+- {apiVersion: v1, kind: Secret, metadata: {name: inside, namespace: apps}, stringData: {a: b}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: apps}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: crontabs.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: crontabs, singular: crontab, kind: Crontab}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties: {spec: {type: object, properties: {schedule: {type: string}}}}
+";
+    let (mut context, _) = fixture("minimal");
+    context.own = vec![kspot::spec::addons::AddonSpec { manifest: "mine/app.yaml".into() }];
+    let texts = Texts::from([(Source::parse("mine/app.yaml"), text.to_owned())]);
+    let all = |context: &Context| {
+        let all = render_all(context, &texts).unwrap();
+        all.into_iter().filter(|a| a.name == "app").collect::<Vec<_>>()
+    };
+    let own = all(&context);
+    assert_eq!(own[0].objects.len(), 5);
+    assert_eq!(diff(&client, &own, &[]).await.unwrap().len(), 5, "a diff before anything is there");
+    let applied = apply(&client, &own, Options::default()).await.unwrap();
+    assert_eq!((applied.changed.len(), applied.pruned.len()), (5, 0), "{applied:?}");
+    let again = apply(&client, &own, Options::default()).await.unwrap();
+    assert_eq!((again.changed.len(), again.unchanged, again.pruned.len()), (0, 5, 0), "{again:?}");
+    assert!(diff(&client, &own, &[]).await.unwrap().is_empty());
+    let gone = apply(&client, &[], Options::default()).await.unwrap();
+    let kinds: Vec<&str> = gone.pruned.iter().map(|id| id.kind.as_str()).collect();
+    assert_eq!(kinds.len(), 5, "{gone:?}");
+    assert_eq!(kinds[0], "Crontab", "what needs others goes first: {kinds:?}");
 }
 
 /// Whether a service account may do something.
