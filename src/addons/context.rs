@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cloud::aws::Account;
+use crate::model::iam::addon_roles;
 use crate::model::naming::Names;
 use crate::spec::cluster::AssetsSpec;
 use crate::spec::{Cluster, InstanceGroup, Object, Role, print};
@@ -23,6 +24,8 @@ pub struct Context {
     /// The termination handler's queue; empty without one.
     #[serde(rename = "queueURL")]
     pub queue_url: String,
+    /// The ARNs of the roles of addons, by service account in `kube-system`; without an entry the machine's role counts.
+    pub roles: BTreeMap<String, String>,
     /// Where images come from, if not from their own registries.
     #[serde(skip)]
     pub assets: Option<AssetsSpec>,
@@ -124,6 +127,7 @@ impl Context {
             queue_url: queue.map_or_else(String::new, |queue| {
                 format!("https://sqs.{}.{suffix}/{}/{queue}", account.region, account.id)
             }),
+            roles: addon_roles(cluster, account),
             assets: spec.assets.clone(),
         }
     }

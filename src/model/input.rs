@@ -78,6 +78,11 @@ pub struct Facts {
     /// The cluster's certificate authority (public halves, PEM; two while it is rotated), by which machines know the
     /// control plane. Empty before the first update has made it: then machines trust nobody.
     pub authorities: String,
+    /// The public keys that sign the tokens of service accounts, or did and are trusted (PEM). Empty before the first
+    /// update has made them.
+    pub service_account_keys: String,
+    /// The region of the bucket that `serviceAccountIssuerDiscovery.discoveryStore` names.
+    pub discovery_region: Option<String>,
     /// The SSH public key that was given for the cluster.
     pub ssh_public_key: Option<String>,
     /// The id of the internet gateway of a shared VPC.

@@ -49,6 +49,13 @@ impl<'a> Names<'a> {
         truncate(&self.of_role(role), IAM_LIMIT)
     }
 
+    /// The role of IAM of a service account: `NAME.NAMESPACE.sa.CL`.
+    pub fn service_account_role(self, namespace: &str, name: &str) -> String {
+        // IAM's names have no star.
+        let namespace = namespace.replace('*', "wildcard");
+        truncate(&self.below(&format!("{name}.{namespace}.sa")), IAM_LIMIT)
+    }
+
     /// The security group of a role's machines; kOps has the bastion's in the singular.
     pub fn security_group(self, role: Role) -> String {
         match role {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::Filter;
 
-use super::{AwsCloud, AwsError};
+use super::{AwsCloud, AwsError, Class};
 use crate::error::{Error, Result};
 
 fn filter(name: &str, values: impl IntoIterator<Item = String>) -> Filter {
@@ -58,6 +58,26 @@ impl AwsCloud {
         }
         all.sort_by(|a, b| (&a.role, &a.group, &a.id).cmp(&(&b.role, &b.group, &b.id)));
         Ok(all)
+    }
+
+    /// The region that a bucket is in, whoever's it is; S3 says it in refusals, too.
+    pub async fn bucket_region(&self, bucket: &str) -> Result<String> {
+        let told = match self.s3.head_bucket().bucket(bucket).customize().send().await {
+            Ok(head) => head.bucket_region,
+            Err(e) => {
+                let header = e.raw_response().and_then(|r| r.headers().get("x-amz-bucket-region")).map(str::to_owned);
+                if header.is_none() {
+                    let error = AwsError::of(format!("find out which region bucket {bucket} is in"), &e);
+                    return Err(match error.class {
+                        Class::NotFound => Error::failed(format!("there is no bucket {bucket}"))
+                            .hint("make it, or name another with spec.serviceAccountIssuerDiscovery.discoveryStore"),
+                        _ => error.into(),
+                    });
+                }
+                header
+            }
+        };
+        Ok(told.unwrap_or_else(|| self.region.clone()))
     }
 
     /// The id of the hosted zone that a name or id stands for; for a name the zone whose name is its longest suffix.

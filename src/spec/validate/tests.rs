@@ -360,6 +360,7 @@ fn addons() {
                 "x/cluster-autoscaler:v1.23.0",
                 "the image is for Kubernetes 1.23, the cluster runs 1.36",
             ),
+            ("spec.podIdentityWebhook.enabled", "true", "kspot has no such webhook yet"),
             ("spec.certManager.hostedZoneIDs", "Z1", "cert-manager needs a role of its own"),
             ("spec.cloudConfig.awsEBSCSIDriver.enabled", "false", "no other driver"),
             ("spec.addons", "[{manifest: 'file:///x'}]", "is neither s3://"),
