@@ -11,6 +11,7 @@ mod keys;
 mod kill;
 mod paging;
 mod plans;
+mod service_accounts;
 mod snapshots;
 mod stores;
 mod topologies;
