@@ -8,12 +8,9 @@ use serde_json::json;
 use super::Input;
 use crate::error::{Error, Result};
 use crate::pki::jwks;
-use crate::resource::oidc_provider::CONFIGURATION;
+use crate::resource::oidc_provider::{CONFIGURATION, KEYS};
 use crate::resource::policy::canonical;
 use crate::resource::{Desired, DiscoveryDocument, Kind, OidcProvider, Ref};
-
-/// The path of the public keys, below an issuer.
-const KEYS: &str = "openid/v1/jwks";
 
 /// The audience of tokens that are meant for AWS.
 pub(super) const AWS_AUDIENCE: &str = "amazonaws.com";

@@ -178,7 +178,9 @@ const SERVICES: &[Service] = &[
             "GetRolePolicy",
             "ListAttachedRolePolicies",
             "ListInstanceProfilesForRole",
+            "ListOpenIDConnectProviders",
             "ListRolePolicies",
+            "ListRoles",
         ],
         write: &[
             "AddClientIDToOpenIDConnectProvider",

@@ -82,7 +82,7 @@ pub(super) fn existing<T>(answer: Result<T, AwsError>) -> Result<Option<T>> {
 }
 
 /// The provider that a trust policy names.
-fn identity_provider(trust_policy: &str) -> Option<Ref> {
+pub fn identity_provider(trust_policy: &str) -> Option<Ref> {
     let document: Value = serde_json::from_str(trust_policy).ok()?;
     let statements = document["Statement"].as_array()?;
     statements.iter().find_map(|s| s["Principal"]["Federated"].as_str()).map(Ref::id)

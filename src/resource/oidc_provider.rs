@@ -15,6 +15,9 @@ use crate::error::Result;
 /// The path of the document that names all else, below an issuer.
 pub const CONFIGURATION: &str = ".well-known/openid-configuration";
 
+/// The path of the public keys, below an issuer.
+pub const KEYS: &str = "openid/v1/jwks";
+
 /// A provider. Its name is the issuer's URL without `https://`, its id its ARN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,16 +50,28 @@ pub fn issuer_in(arn: &str) -> &str {
     arn.split_once(":oidc-provider/").map_or(arn, |(_, issuer)| issuer)
 }
 
-/// The issuer's first document: host and path of the issuer say in which bucket it is, and where there.
-fn configuration(issuer: &str) -> Ref {
+/// Where an issuer's documents are: host and path of its URL say in which bucket, in which region and where there.
+fn place(issuer: &str) -> (&str, &str, String) {
     let (host, path) = issuer.split_once('/').unwrap_or((issuer, ""));
-    let bucket = host.split_once(".s3.").map_or(host, |(bucket, _)| bucket);
-    let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+    let (bucket, rest) = host.split_once(".s3.").unwrap_or((host, ""));
+    let region = rest.split('.').next().unwrap_or_default();
+    (bucket, region, if path.is_empty() { String::new() } else { format!("{path}/") })
+}
+
+/// The issuer's first document.
+fn configuration(issuer: &str) -> Ref {
+    let (bucket, _, prefix) = place(issuer);
     Ref::id(discovery_document::id(bucket, &format!("{prefix}{CONFIGURATION}")))
 }
 
+/// The candidates of the documents of a provider's issuer: see [`discovery_document::DiscoveryDocument::candidate`].
+pub fn candidates(arn: &str) -> [String; 2] {
+    let (bucket, region, prefix) = place(issuer_in(arn));
+    [CONFIGURATION, KEYS].map(|path| format!("{region}/{bucket}/{prefix}{path}"))
+}
+
 /// The provider of that ARN, whoever's it is.
-async fn read(cloud: &AwsCloud, scope: &Scope, arn: &str) -> Result<Option<Found<OidcProvider>>> {
+pub async fn read(cloud: &AwsCloud, scope: &Scope, arn: &str) -> Result<Option<Found<OidcProvider>>> {
     let asked = cloud.iam.get_open_id_connect_provider().open_id_connect_provider_arn(arn).customize().send().await;
     let Some(provider) = existing(asked.map_err(|e| AwsError::of(format!("read {arn}"), &e)))? else { return Ok(None) };
     Ok(Some(Found {
@@ -167,5 +182,7 @@ mod tests {
         let id = |text: &str| Ref::id(text);
         assert_eq!(of("b.s3.eu-west-1.amazonaws.com"), id("s3://b/.well-known/openid-configuration"));
         assert_eq!(of("b.s3.eu-west-1.amazonaws.com/a/c"), id("s3://b/a/c/.well-known/openid-configuration"));
+        let arn = "arn:aws:iam::123456789012:oidc-provider/b.s3.eu-west-1.amazonaws.com/c";
+        assert_eq!(candidates(arn)[1], "eu-west-1/b/c/openid/v1/jwks");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::addons::{CertManager, ClusterAutoscaler, NodeTerminationHandler};
+use super::addons::{ClusterAutoscaler, NodeTerminationHandler};
 use super::api::ApiLoadBalancer;
 use super::cluster::{Cluster, ClusterSpec};
 use super::instance_group::{InstanceGroup, InstanceGroupSpec, Role, ScalingProcess};
@@ -157,11 +157,6 @@ impl ClusterSpec {
     /// Whether metrics-server runs.
     pub fn metrics_server_enabled(&self) -> bool {
         self.metrics_server.as_ref().is_some_and(|m| m.enabled.unwrap_or(false))
-    }
-
-    /// Whether cert-manager is there, by kspot or by the user.
-    pub fn cert_manager_enabled(&self) -> bool {
-        self.cert_manager.as_ref().is_some_and(CertManager::enabled)
     }
 
     /// Whether nodes may pull from ECR.

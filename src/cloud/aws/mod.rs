@@ -1,6 +1,7 @@
 //! The real cloud: clients, endpoint, retries, and the sweep over all kinds.
 
 pub mod error;
+mod issuers;
 pub mod kms;
 mod leftovers;
 pub mod lookup;

@@ -374,6 +374,24 @@ fn addons() {
     );
 }
 
+/// A role is for one service account by its name, in one namespace or in those that begin alike.
+#[test]
+fn roles_of_service_accounts() {
+    let of = |name: &str, namespace: &str| {
+        let role = format!("[{{name: {name}, namespace: '{namespace}', aws: {{inlinePolicy: '[]'}}}}]");
+        let store = ("a.example.com", "spec.serviceAccountIssuerDiscovery.discoveryStore", "s3://tokens/a");
+        problems(&[store, ("a.example.com", "spec.iam.serviceAccountExternalPermissions", &role)])
+    };
+    assert_eq!(of("app", "shop"), Vec::<String>::new());
+    assert_eq!(of("app.v2", "preview-*"), Vec::<String>::new());
+    for (name, namespace) in [("a/b", "shop"), ("'*'", "shop"), ("App", "shop")] {
+        assert!(of(name, namespace)[0].contains("is not the name of a service account"), "{name}");
+    }
+    for namespace in ["a*b", "*", "a.b", ""] {
+        assert!(of("app", namespace)[0].contains("neither a namespace nor the beginning of one"), "{namespace}");
+    }
+}
+
 /// Names are DNS names with a dot, fit AWS's limits, and groups say whose they are.
 #[test]
 fn names() {

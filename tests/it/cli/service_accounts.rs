@@ -19,7 +19,8 @@ impl Bucket {
     async fn of(desk: &Desk) -> Bucket {
         let config = aws_sdk_s3::config::Builder::from(&desk.bed.sdk_config().await);
         let config = config.force_path_style(true).region(Region::new(ELSEWHERE)).build();
-        let bucket = Bucket { s3: aws_sdk_s3::Client::from_conf(config), name: format!("tokens-{}", desk.bed.account()) };
+        let bucket =
+            Bucket { s3: aws_sdk_s3::Client::from_conf(config), name: format!("tokens-{}", desk.bed.account()) };
         let there = BucketLocationConstraint::from(ELSEWHERE);
         let there = CreateBucketConfiguration::builder().location_constraint(there).build();
         bucket.s3.create_bucket().bucket(&bucket.name).create_bucket_configuration(there).send().await.unwrap();
@@ -135,11 +136,31 @@ async fn what_stands_in_the_way_is_said() {
     desk.ok(&format!("set cluster spec.serviceAccountIssuerDiscovery.discoveryStore=s3://{}/c", bucket.name));
     let theirs = bucket.s3.put_object().bucket(&bucket.name).key("c/openid/v1/jwks").body(b"{}".to_vec().into());
     theirs.send().await.unwrap();
-    let said = desk.fails(3, "update cluster --yes");
+    let said = desk.fails(6, "update cluster --yes");
     assert!(said.contains("exists and is not this cluster's"), "{said}");
     bucket.s3.delete_object().bucket(&bucket.name).key("c/openid/v1/jwks").send().await.unwrap();
     desk.ok("update cluster --yes");
     desk.settled();
     desk.ok(&format!("delete cluster {CLUSTER} --yes"));
     desk.only_the_store_is_left();
+}
+
+/// A cluster of which neither specs nor records are left is found through the provider that carries its tag; another
+/// cluster's issuer stays.
+#[tokio::test]
+async fn an_issuer_without_specs_is_found() {
+    let desk = Desk::new().small();
+    let bucket = Bucket::of(&desk).await;
+    desk.ok(&format!("set cluster spec.serviceAccountIssuerDiscovery.discoveryStore=s3://{}/c", bucket.name));
+    let iam = aws_sdk_iam::Client::new(&desk.bed.sdk_config().await);
+    let theirs = format!("https://{}.s3.{ELSEWHERE}.amazonaws.com/d", bucket.name);
+    iam.create_open_id_connect_provider().url(theirs).send().await.unwrap();
+    desk.ok("update cluster --yes");
+    desk.ok(&format!("delete cluster {CLUSTER} --unregister --yes"));
+    assert_eq!(bucket.keys().await.len(), 3);
+    desk.ok(&format!("delete cluster {CLUSTER} --yes --region eu-west-1"));
+    let left = desk.bed.inventory().kinds;
+    assert_eq!(left.keys().collect::<Vec<_>>(), ["iam/oidc-provider", "s3/bucket"], "{left:?}");
+    assert_eq!(left["iam/oidc-provider"].len(), 1);
+    assert_eq!(bucket.keys().await, ["c/openid/v1/mine"]);
 }

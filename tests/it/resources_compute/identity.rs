@@ -161,7 +161,10 @@ async fn foreign_issuers_are_not_touched() {
     stage.cloud.iam.create_open_id_connect_provider().url(format!("https://{name}")).send().await.unwrap();
     let (_, outcome) = stage.try_apply(&base).await;
     let said: Vec<String> = outcome.failed.iter().map(|(_, _, e)| e.to_string()).collect();
-    assert!(said.iter().any(|s| s.contains(&format!("s3://{bucket}/{key} exists and is not this cluster's"))), "{said:?}");
+    assert!(
+        said.iter().any(|s| s.contains(&format!("s3://{bucket}/{key} exists and is not this cluster's"))),
+        "{said:?}"
+    );
     assert!(said.iter().any(|s| s.contains("OpenID Connect provider") && s.contains("not this cluster's")), "{said:?}");
     stage.apply(&Desired::new()).await;
     let kept = s3.get_object().bucket(&bucket).key(key).send().await.unwrap().body.collect().await.unwrap();
