@@ -73,7 +73,7 @@ pub(super) fn foreign(noun: &str, name: &str) -> Error {
 }
 
 /// Nothing instead of an error when the thing is not there.
-pub(super) fn existing<T>(answer: Result<T, AwsError>) -> Result<Option<T>> {
+pub fn existing<T>(answer: Result<T, AwsError>) -> Result<Option<T>> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(e) if e.class == Class::NotFound => Ok(None),

@@ -1,8 +1,8 @@
 //! Roles of service accounts, by the commands: published, rotated, taken back. Tier: corrected moto.
 
 use aws_sdk_s3::config::Region;
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
-use serde_json::Value;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration};
+use serde_json::{Value, json};
 
 use super::{CLUSTER, Desk};
 
@@ -24,9 +24,19 @@ impl Bucket {
         let there = BucketLocationConstraint::from(ELSEWHERE);
         let there = CreateBucketConfiguration::builder().location_constraint(there).build();
         bucket.s3.create_bucket().bucket(&bucket.name).create_bucket_configuration(there).send().await.unwrap();
+        bucket.open().await;
         let mine = bucket.s3.put_object().bucket(&bucket.name).key("c/openid/v1/mine").body(b"mine".to_vec().into());
         mine.send().await.unwrap();
         bucket
+    }
+
+    /// Lets everybody read the documents of prefix `c`.
+    async fn open(&self) {
+        let documents = ["c/.well-known/openid-configuration", "c/openid/v1/jwks"];
+        let documents = documents.map(|key| format!("arn:aws:s3:::{}/{key}", self.name));
+        let allow = json!({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": documents});
+        let read = json!({"Version": "2012-10-17", "Statement": [allow]});
+        self.s3.put_bucket_policy().bucket(&self.name).policy(read.to_string()).send().await.unwrap();
     }
 
     async fn keys(&self) -> Vec<String> {
@@ -125,7 +135,8 @@ async fn keys_are_published_before_they_sign() {
     assert_eq!(bucket.keys().await, ["c/openid/v1/mine"]);
 }
 
-/// Roles of the spec's own, and what stands in the way: a bucket that is not there, an object that is somebody else's.
+/// What stands in the way is said before anything is made: a bucket that is not there, or closed to the public. An object
+/// that is somebody else's stays.
 #[tokio::test]
 async fn what_stands_in_the_way_is_said() {
     let desk = Desk::new().small();
@@ -134,6 +145,16 @@ async fn what_stands_in_the_way_is_said() {
     assert!(said.contains("there is no bucket tokens-there-are-none") && said.contains("discoveryStore"), "{said}");
     let bucket = Bucket::of(&desk).await;
     desk.ok(&format!("set cluster spec.serviceAccountIssuerDiscovery.discoveryStore=s3://{}/c", bucket.name));
+    bucket.s3.delete_bucket_policy().bucket(&bucket.name).send().await.unwrap();
+    let said = desk.fails(1, "update cluster --yes");
+    assert!(said.contains("AWS could not read") && said.contains("it has no policy"), "{said}");
+    bucket.open().await;
+    let block = PublicAccessBlockConfiguration::builder().restrict_public_buckets(true).build();
+    let closed = bucket.s3.put_public_access_block().bucket(&bucket.name).public_access_block_configuration(block);
+    closed.send().await.unwrap();
+    assert!(desk.fails(1, "update cluster --yes").contains("has RestrictPublicBuckets"));
+    assert_eq!(desk.bed.inventory().kinds.keys().collect::<Vec<_>>(), ["s3/bucket"]);
+    bucket.s3.delete_public_access_block().bucket(&bucket.name).send().await.unwrap();
     let theirs = bucket.s3.put_object().bucket(&bucket.name).key("c/openid/v1/jwks").body(b"{}".to_vec().into());
     theirs.send().await.unwrap();
     let said = desk.fails(6, "update cluster --yes");
