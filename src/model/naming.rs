@@ -186,6 +186,9 @@ mod tests {
                 prop_assert!(x.iam(role).len() <= IAM_LIMIT);
                 prop_assert_ne!(x.iam(role), y.iam(role));
             }
+            let account = |n: Names<'_>| n.service_account_role("kube-system", "aws-cloud-controller-manager");
+            prop_assert!(account(x).len() <= IAM_LIMIT && !account(x).contains('*'));
+            prop_assert_ne!(account(x), account(y));
             prop_assert!(x.balancer("kops-controller").len() <= LOAD_BALANCER_LIMIT);
             prop_assert!(x.termination_queue().len() <= 80);
             prop_assert!(x.event_rule("InstanceScheduledChange").len() <= 64);
