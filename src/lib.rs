@@ -21,6 +21,7 @@
 //! | --- | --- | --- |
 //! | specs, revisions, lock, keys, addons, node configurations | the state store, below the cluster's name; every key is in [`state::Keys`] | [`state`], and the resource kinds `node-config` and `addon` |
 //! | the cluster's resources, marked by the tag `kspot.io/cluster` | AWS | [`resource`], [`cloud::aws`] |
+//! | the documents of the service accounts' issuer, marked by metadata | a bucket that the spec names | the resource kind `discovery-document` |
 //! | types, prices, offerings | `$XDG_CACHE_HOME/kspot`, dated | [`catalogue::cache`] |
 //! | the cluster's entry in the kubeconfig | `--kubeconfig`, the first of `KUBECONFIG`'s, `~/.kube/config` | [`pki::kubeconfig`] |
 //! | saved plans, drafts of a failed edit | where the command line says; the temporary directory | [`cli`] |

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cloud::aws::Account;
+use crate::model::iam::addon_roles;
 use crate::model::naming::Names;
 use crate::spec::addons::AddonSpec;
 use crate::spec::cluster::AssetsSpec;
@@ -27,6 +28,8 @@ pub struct Context {
     /// The manifests that the spec lists.
     #[serde(skip)]
     pub own: Vec<AddonSpec>,
+    /// The ARNs of the roles of addons, by service account in `kube-system`; without an entry the machine's role counts.
+    pub roles: BTreeMap<String, String>,
     /// Where images come from, if not from their own registries.
     #[serde(skip)]
     pub assets: Option<AssetsSpec>,
@@ -129,6 +132,7 @@ impl Context {
                 format!("https://sqs.{}.{suffix}/{}/{queue}", account.region, account.id)
             }),
             own: spec.addons.clone(),
+            roles: addon_roles(cluster, account),
             assets: spec.assets.clone(),
         }
     }

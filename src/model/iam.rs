@@ -7,6 +7,7 @@
 mod control_plane;
 mod controllers;
 mod node;
+mod service_accounts;
 mod statement;
 
 use std::collections::BTreeSet;
@@ -16,12 +17,13 @@ use crate::error::{Error, Result};
 use crate::resource::policy::compact;
 use crate::resource::{Desired, IamRole, InstanceProfile, Kind, Ref};
 use crate::spec::{InstanceGroup, Role};
+pub use service_accounts::addon_roles;
 pub use statement::{Policy, Statement};
 
 /// What AWS takes as the sum of a role's inline policies, in characters without white space.
 const INLINE_LIMIT: usize = 10_240;
 
-/// The roles and instance profiles of the groups that bring none of their own.
+/// The roles and instance profiles of the groups that bring none of their own, and the roles of service accounts.
 pub(super) fn build(input: &Input<'_>, desired: &mut Desired) -> Result<()> {
     let roles: BTreeSet<Role> = input.groups.iter().filter(|g| own_profile(g).is_none()).map(|g| g.spec.role).collect();
     for role in roles {
@@ -29,15 +31,20 @@ pub(super) fn build(input: &Input<'_>, desired: &mut Desired) -> Result<()> {
         let tags = super::tags::owned(input, &name);
         let iam = IamRole {
             trust_policy: trust(input),
+            identity_provider: None,
             policy: policy(input, role)?,
             managed_policies: managed_policies(input, role),
-            permissions_boundary: input.cluster.spec.iam.as_ref().and_then(|i| i.permissions_boundary.clone()),
+            permissions_boundary: boundary(input),
             tags: tags.clone(),
         };
         input.add(desired, &name, iam)?;
         input.add(desired, &name, InstanceProfile { role: Ref::to(Kind::IamRole, &name), tags })?;
     }
-    Ok(())
+    service_accounts::build(input, desired)
+}
+
+fn boundary(input: &Input<'_>) -> Option<String> {
+    input.cluster.spec.iam.as_ref().and_then(|i| i.permissions_boundary.clone())
 }
 
 /// The instance profile of a group's machines: its own, which is shared, or its role's.
@@ -71,20 +78,20 @@ fn policy(input: &Input<'_>, role: Role) -> Result<Option<String>> {
                 .because(e)
         })?;
     }
+    let hint = "move statements from spec.additionalPolicies to a managed policy and name it in spec.externalPolicies";
+    checked(&input.names().iam(role), &policy, hint)
+}
+
+/// The text of a role's policy, if it allows anything and AWS would take it.
+fn checked(role: &str, policy: &Policy, hint: &str) -> Result<Option<String>> {
     if policy.is_empty() {
         return Ok(None);
     }
     let text = policy.to_json();
     let length = compact(&text).len();
     if length > INLINE_LIMIT {
-        return Err(Error::invalid(format!(
-            "the policy of role {} has {} characters, AWS takes {INLINE_LIMIT}",
-            input.names().iam(role),
-            length
-        ))
-        .hint(
-            "move statements from spec.additionalPolicies to a managed policy and name it in spec.externalPolicies",
-        ));
+        let message = format!("the policy of role {role} has {length} characters, AWS takes {INLINE_LIMIT}");
+        return Err(Error::invalid(message).hint(hint));
     }
     Ok(Some(text))
 }

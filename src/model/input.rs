@@ -80,6 +80,11 @@ pub struct Facts {
     pub authorities: String,
     /// The manifests that come from elsewhere.
     pub manifests: crate::addons::Texts,
+    /// The public keys that sign the tokens of service accounts, or did and are trusted (PEM). Empty before the first
+    /// update has made them.
+    pub service_account_keys: String,
+    /// The region of the bucket that `serviceAccountIssuerDiscovery.discoveryStore` names.
+    pub discovery_region: Option<String>,
     /// The SSH public key that was given for the cluster.
     pub ssh_public_key: Option<String>,
     /// The id of the internet gateway of a shared VPC.

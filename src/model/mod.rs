@@ -7,6 +7,7 @@
 //! * `security`: security groups and each rule. [`iam`]: roles and their policies.
 //! * `control_plane`: the API's load balancer, etcd's volumes. `bastion`: the way in over SSH. `dns`: the records.
 //! * `groups`: an Auto Scaling group and a launch template per instance group, with [`user_data`] and [`node_config`].
+//! * `issuer`: the documents and the provider by which AWS trusts service accounts.
 //! * `interruption`: the queue, the rules and the hooks of the termination handler.
 //! * [`naming`] and [`tags`]: what everything is called and marked with. [`scope()`]: where an observation looks.
 
@@ -20,6 +21,7 @@ mod groups;
 pub mod iam;
 mod input;
 mod interruption;
+mod issuer;
 mod launch_template;
 pub mod naming;
 mod network;
@@ -49,6 +51,7 @@ pub fn build(input: &Input<'_>) -> Result<Desired> {
     network::build(input, &mut desired)?;
     routes::build(input, &mut desired)?;
     security::build(input, &mut desired)?;
+    issuer::build(input, &mut desired)?;
     iam::build(input, &mut desired)?;
     control_plane::build(input, &mut desired)?;
     bastion::build(input, &mut desired)?;

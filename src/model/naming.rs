@@ -49,6 +49,13 @@ impl<'a> Names<'a> {
         truncate(&self.of_role(role), IAM_LIMIT)
     }
 
+    /// The role of IAM of a service account: `NAME.NAMESPACE.sa.CL`.
+    pub fn service_account_role(self, namespace: &str, name: &str) -> String {
+        // IAM's names have no star.
+        let namespace = namespace.replace('*', "wildcard");
+        truncate(&self.below(&format!("{name}.{namespace}.sa")), IAM_LIMIT)
+    }
+
     /// The security group of a role's machines; kOps has the bastion's in the singular.
     pub fn security_group(self, role: Role) -> String {
         match role {
@@ -179,6 +186,9 @@ mod tests {
                 prop_assert!(x.iam(role).len() <= IAM_LIMIT);
                 prop_assert_ne!(x.iam(role), y.iam(role));
             }
+            let account = |n: Names<'_>| n.service_account_role("kube-system", "aws-cloud-controller-manager");
+            prop_assert!(account(x).len() <= IAM_LIMIT && !account(x).contains('*'));
+            prop_assert_ne!(account(x), account(y));
             prop_assert!(x.balancer("kops-controller").len() <= LOAD_BALANCER_LIMIT);
             prop_assert!(x.termination_queue().len() <= 80);
             prop_assert!(x.event_rule("InstanceScheduledChange").len() <= 64);

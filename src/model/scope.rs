@@ -22,6 +22,8 @@ pub fn scope_of_desired(cluster: &str, desired: &Desired) -> Scope {
     for (addr, resource) in desired {
         match resource {
             Resource::RecordSet(record) => scope.add(Kind::RecordSet, [record.candidate()]),
+            Resource::DiscoveryDocument(document) => scope.add(Kind::DiscoveryDocument, [document.candidate()]),
+            Resource::OidcProvider(provider) => scope.add(Kind::OidcProvider, [provider.arn.clone()]),
             _ if FOUND_BY_NAME.contains(&addr.kind) => scope.add(addr.kind, [addr.name.clone()]),
             _ => {}
         }

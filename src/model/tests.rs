@@ -130,6 +130,8 @@ fn facts(cluster: &Cluster, groups: &[InstanceGroup]) -> Facts {
         )]),
         authorities: "-----BEGIN CERTIFICATE-----\nMIIBdGVzdA==\n-----END CERTIFICATE-----\n".into(),
         manifests: BTreeMap::new(),
+        service_account_keys: include_str!("../pki/jwks/known.pem").to_owned(),
+        discovery_region: Some("eu-central-1".into()),
         ssh_public_key: Some("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAItest me@example.com".into()),
         internet_gateway: Some("igw-0123456789abcdef0".into()),
         elastic_ips: BTreeMap::from([("192.0.2.7".to_owned(), "eipalloc-0aaaaaaaaaaaaaaaa".to_owned())]),

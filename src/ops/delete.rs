@@ -47,6 +47,8 @@ pub async fn look(site: &Site, cluster: &str) -> Result<Doomed> {
         scope = scope.union(serde_json::from_value::<Scope>(applied.scope.clone()).unwrap_or_default());
         // Every node configuration goes with the cluster, the current ones as well.
         scope.candidates.remove(crate::resource::Kind::NodeConfig.as_str());
+    } else {
+        scope = scope.union(site.cloud.issuers(cluster).await?);
     }
     let live = site.cloud.observe(&scope).await?;
     let left_behind = site.cloud.leftovers(cluster, &live).await?;

@@ -195,6 +195,9 @@ async fn shared(cloud: &AwsCloud, cluster: &Cluster) -> Result<model::Facts> {
     let addresses: Vec<String> = spec.subnets.iter().filter_map(|s| s.public_ip.clone()).collect();
     facts.elastic_ips = cloud.elastic_ips(&addresses).await?;
     facts.hosted_zone = existing_zone(cloud, cluster).await?;
+    if let Some((bucket, _)) = spec.discovery_store() {
+        facts.discovery_region = Some(cloud.bucket_region(bucket).await?);
+    }
     Ok(facts)
 }
 

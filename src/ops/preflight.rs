@@ -8,14 +8,37 @@ use crate::catalogue::Catalogue;
 use crate::cloud::aws::AwsCloud;
 use crate::error::{Error, Result};
 use crate::plan::{Action, Plan};
-use crate::resource::Kind;
+use crate::resource::{Kind, Resource};
 use crate::spec::{Cluster, InstanceGroup};
 
 /// Checks what the plan makes: zones and offerings of its groups, of which nothing is asked of AWS that is not known
-/// already, and the account's quotas. The answer is what could not be checked, one sentence each.
+/// already, the account's quotas, and that AWS may read what is published. The answer is what could not be checked, one sentence each.
 pub async fn check(cloud: &AwsCloud, prepared: &Prepared) -> Result<Vec<String>> {
     offered(prepared)?;
-    quotas(cloud, &prepared.plan).await
+    let (mut unread, unseen) =
+        futures::future::try_join(quotas(cloud, &prepared.plan), readable(cloud, &prepared.plan)).await?;
+    unread.extend(unseen);
+    Ok(unread)
+}
+
+/// Whether AWS will be able to read the documents that the plan publishes.
+async fn readable(cloud: &AwsCloud, plan: &Plan) -> Result<Option<String>> {
+    let published = plan.changes.iter().find_map(|c| match &c.desired {
+        Some(Resource::DiscoveryDocument(document)) if c.action == Action::Create => Some(document),
+        _ => None,
+    });
+    let Some(document) = published else { return Ok(None) };
+    let bucket = &document.bucket;
+    match cloud.closed_to_the_public(&document.region, bucket).await {
+        Ok(None) => Ok(None),
+        Ok(Some(why)) => Err(Error::failed(format!(
+            "AWS could not read the documents of the service accounts' issuer in bucket {bucket}: {why}"
+        ))
+        .hint("let everybody read the two documents: docs/service-accounts.md has the policy")),
+        Err(error) => {
+            Ok(Some(format!("whether the public may read bucket {bucket} is not checked: {}", error.chain())))
+        }
+    }
 }
 
 fn offered(prepared: &Prepared) -> Result<()> {

@@ -15,7 +15,8 @@ use crate::model;
 use crate::ops::facts::{Facts, Known};
 use crate::ops::manifests;
 use crate::ops::specs::{Specs, open};
-use crate::pki::{keep, keyset};
+use crate::pki::keep::{self, Authorities};
+use crate::pki::keyset;
 use crate::plan::cost::{Cost, Machines};
 use crate::plan::saved::{Place, SavedPlan};
 use crate::plan::{Change, Plan};
@@ -95,12 +96,11 @@ impl Prepared {
         }
     }
 
-    /// The same plan for machines that trust these authorities: nothing else moves, and AWS is not asked again.
-    pub fn trusting(mut self, site: &Site, authorities: &str) -> Result<Self> {
-        if self.known.facts.authorities == authorities {
+    /// The same plan for machines that trust these keys: nothing else moves, and AWS is not asked again.
+    pub fn trusting(mut self, site: &Site, keys: &Authorities) -> Result<Self> {
+        if !trust(&mut self.known.facts, keys) {
             return Ok(self);
         }
-        authorities.clone_into(&mut self.known.facts.authorities);
         self.desired = desired(site, (&self.cluster, &self.groups), &self.account, &self.known)?;
         self.plan = crate::plan::build(&self.desired, &self.live);
         self.left_out = limit(&mut self.plan, &self.extent.only);
@@ -113,6 +113,15 @@ impl Prepared {
             self.applied.as_ref().is_some_and(|a| a.revision == self.revision && a.outcome == Outcome::Succeeded);
         self.plan.is_empty() && !self.known.facts.authorities.is_empty() && (recorded || !self.extent.only.is_empty())
     }
+}
+
+/// Notes the public halves of the cluster's keys. Whether they are others than before.
+fn trust(facts: &mut model::Facts, keys: &Authorities) -> bool {
+    let (authorities, accounts) = (keys.get(keyset::Name::KubernetesCa), keys.get(keyset::Name::ServiceAccount));
+    let moved = facts.authorities != authorities || facts.service_account_keys != accounts;
+    authorities.clone_into(&mut facts.authorities);
+    accounts.clone_into(&mut facts.service_account_keys);
+    moved
 }
 
 /// The rules about instance types, which need the catalogue. The error lists every problem; the answer is what else is
@@ -191,7 +200,7 @@ pub async fn prepare(site: &Site, specs: &Specs, extent: &Extent) -> Result<Prep
     };
     let (account, mut known, (applied, authorities)) =
         futures::future::try_join3(site.cloud.account(), known, records).await?;
-    known.facts.authorities = authorities.unwrap_or_default().get(keyset::Name::KubernetesCa).to_owned();
+    trust(&mut known.facts, &authorities.unwrap_or_default());
     let context = addons::context::Context::of(&cluster, &groups, &account);
     let manifests = manifests::fetch(site, &store, &context).await?;
     known.facts.manifests = manifests.texts;

@@ -10,7 +10,6 @@ use crate::cloud::aws::kms::Kms;
 use crate::error::{Error, Result};
 use crate::model;
 use crate::pki::keep;
-use crate::pki::keyset::Name;
 use crate::pki::seal::DataKeys;
 use crate::plan::saved::SavedPlan;
 use crate::spec::{Cluster, Object};
@@ -89,7 +88,7 @@ async fn with_keys(site: &Site, store: &ClusterStore, prepared: Prepared) -> Res
     }
     let kms = data_keys(site, &prepared.cluster);
     let made = keep::ensure(store, site.context.now(), kms.as_ref().map(|k| k as &dyn DataKeys)).await?;
-    prepared.trusting(site, made.get(Name::KubernetesCa))
+    prepared.trusting(site, &made)
 }
 
 /// What private keys are sealed with, if the spec says so.

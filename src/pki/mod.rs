@@ -5,10 +5,12 @@
 //! * [`certificate`]: what a certificate says.
 //! * [`seal`]: private halves under a key of KMS.
 //! * [`keep`]: where all of it lies in the state store.
+//! * [`jwks`]: the public keys of service accounts, as AWS reads them. Pure.
 //! * [`kubeconfig`]: files that `kubectl` reads, merged without losing anything.
 
 pub mod certificate;
 pub mod issue;
+pub mod jwks;
 pub mod keep;
 pub mod keyset;
 pub mod kubeconfig;

@@ -1,4 +1,4 @@
-//! IAM role: what the cluster's machines may do.
+//! IAM role: what the cluster's machines and service accounts may do.
 
 use std::collections::BTreeSet;
 
@@ -6,18 +6,22 @@ use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
 use futures::future::{try_join, try_join_all};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Aws, Changed, Created, Found, Kind, Model, ReplaceOrder, Rules, Tags, policy, tags};
+use super::{Aws, Changed, Created, Found, Kind, Model, Ref, ReplaceOrder, Rules, Tags, policy, tags};
 use crate::cloud::aws::{AwsCloud, AwsError, Call, Class, once};
 use crate::cloud::{Attrs, Scope};
 use crate::error::{Context, Error, Result};
 
-/// A role of EC2 instances.
+/// A role of EC2 instances, or of a service account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IamRole {
     /// Who may assume it: the trust policy in [canonical](policy) form.
     pub trust_policy: String,
+    /// The provider whose tokens the trust policy takes; none for a role of machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_provider: Option<Ref>,
     /// What it allows: the inline policy of the role's own name, in [canonical](policy) form.
     pub policy: Option<String>,
     /// ARNs of the managed policies attached to it.
@@ -69,12 +73,19 @@ pub(super) fn foreign(noun: &str, name: &str) -> Error {
 }
 
 /// Nothing instead of an error when the thing is not there.
-pub(super) fn existing<T>(answer: Result<T, AwsError>) -> Result<Option<T>> {
+pub fn existing<T>(answer: Result<T, AwsError>) -> Result<Option<T>> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(e) if e.class == Class::NotFound => Ok(None),
         Err(e) => Err(e.into()),
     }
+}
+
+/// The provider that a trust policy names.
+pub fn identity_provider(trust_policy: &str) -> Option<Ref> {
+    let document: Value = serde_json::from_str(trust_policy).ok()?;
+    let statements = document["Statement"].as_array()?;
+    statements.iter().find_map(|s| s["Principal"]["Federated"].as_str()).map(Ref::id)
 }
 
 async fn attached(cloud: &AwsCloud, name: &str) -> Result<BTreeSet<String>> {
@@ -100,12 +111,14 @@ async fn read(cloud: &AwsCloud, scope: &Scope, name: &str) -> Result<Option<Foun
         existing(policy.map_err(|e| AwsError::of(format!("read the policy of role {name}"), &e)))
     };
     let (inline, managed_policies) = try_join(inline, attached(cloud, name)).await?;
+    let trust_policy = policy::from_iam(role.assume_role_policy_document().unwrap_or_default());
     Ok(Some(Found {
         name: name.to_owned(),
         id: role.arn().to_owned(),
         attrs: Attrs::new(),
         resource: IamRole {
-            trust_policy: policy::from_iam(role.assume_role_policy_document().unwrap_or_default()),
+            identity_provider: identity_provider(&trust_policy),
+            trust_policy,
             policy: inline.map(|p| policy::from_iam(p.policy_document())),
             managed_policies,
             permissions_boundary: role

@@ -238,9 +238,9 @@ block! {
 }
 
 block! {
-    /// The webhook that gives pods the role of their service account.
+    /// The webhook that gives pods the role of their service account. There is none yet.
     pub struct PodIdentityWebhook {
-        /// Whether it runs. Default false.
+        /// Whether it runs. Only false is accepted.
         pub enabled: Option<bool>,
         /// Number of pods. Default 2.
         pub replicas: Option<u32>,

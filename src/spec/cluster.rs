@@ -145,7 +145,7 @@ block! {
         pub cert_manager: Option<CertManager>,
         /// Turns kernel and runtime trouble into node conditions.
         pub node_problem_detector: Option<NodeProblemDetector>,
-        /// Gives pods the role of their service account.
+        /// Gives pods the role of their service account; not there yet.
         pub pod_identity_webhook: Option<PodIdentityWebhook>,
         /// Manifests of yours, applied like kspot's own addons.
         pub addons: Vec<AddonSpec>,

@@ -173,9 +173,6 @@ fn addons(cluster: &mut Cluster, groups: &[InstanceGroup]) {
     if let Some(autoscaler) = spec.cluster_autoscaler.as_mut().filter(|c| c.enabled()) {
         cluster_autoscaler(autoscaler, groups.iter().any(|g| g.spec.buys_spot()));
     }
-    if let Some(webhook) = spec.pod_identity_webhook.as_mut().filter(|w| w.enabled == Some(true)) {
-        webhook.replicas.get_or_insert(2);
-    }
     if let Some(detector) = spec.node_problem_detector.as_mut().filter(|d| d.enabled == Some(true)) {
         detector.cpu_request.get_or_insert(Quantity::millis(20));
         detector.memory_request.get_or_insert(Quantity::mebibytes(100));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::addons::{CertManager, ClusterAutoscaler, NodeTerminationHandler};
+use super::addons::{ClusterAutoscaler, NodeTerminationHandler};
 use super::api::ApiLoadBalancer;
 use super::cluster::{Cluster, ClusterSpec};
 use super::instance_group::{InstanceGroup, InstanceGroupSpec, Role, ScalingProcess};
@@ -159,19 +159,22 @@ impl ClusterSpec {
         self.metrics_server.as_ref().is_some_and(|m| m.enabled.unwrap_or(false))
     }
 
-    /// Whether cert-manager is there, by kspot or by the user.
-    pub fn cert_manager_enabled(&self) -> bool {
-        self.cert_manager.as_ref().is_some_and(CertManager::enabled)
-    }
-
     /// Whether nodes may pull from ECR.
     pub fn allows_container_registry(&self) -> bool {
         self.iam.as_ref().and_then(|i| i.allow_container_registry).unwrap_or(true)
     }
 
-    /// Whether service accounts have roles of their own.
+    /// The bucket and the prefix (without a slash at either end) that the service accounts' issuer is published in.
+    pub fn discovery_store(&self) -> Option<(&str, &str)> {
+        let store = self.service_account_issuer_discovery.as_ref()?.discovery_store.as_deref()?;
+        let path = store.strip_prefix("s3://").unwrap_or(store);
+        let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
+        Some((bucket, prefix.trim_matches('/')))
+    }
+
+    /// Whether kspot's own addons have roles of their own.
     pub fn uses_service_account_roles(&self) -> bool {
-        let discovery = self.service_account_issuer_discovery.as_ref().is_some_and(|d| d.discovery_store.is_some());
+        let discovery = self.discovery_store().is_some();
         self.iam.as_ref().and_then(|i| i.use_service_account_external_permissions).unwrap_or(discovery)
     }
 

@@ -48,7 +48,7 @@ pub struct S3 {
 }
 
 /// The client for a configuration: path style when an endpoint is named, for few of those have a name per bucket.
-pub(super) fn client(sdk: &SdkConfig, ctx: &Context, region: Option<&str>) -> Client {
+pub(crate) fn client(sdk: &SdkConfig, ctx: &Context, region: Option<&str>) -> Client {
     let named = sdk.endpoint_url().is_some() || ctx.env("AWS_ENDPOINT_URL_S3").is_some();
     let mut config = aws_sdk_s3::config::Builder::from(sdk).force_path_style(named).interceptor(Watch::new(ctx));
     config.set_region(region.map(|r| Region::new(r.to_owned())).or_else(|| sdk.region().cloned()));

@@ -601,6 +601,16 @@ class Contract:
         assert aws.iam.list_instance_profile_tags(InstanceProfileName="p")["Tags"] == [{"Key": "a", "Value": "b"}]
         assert code_of(aws.iam.remove_role_from_instance_profile, InstanceProfileName="p", RoleName="r") == "NoSuchEntity"
 
+    def audiences_of_an_identity_provider_change(self, aws):
+        made = aws.iam.create_open_id_connect_provider(Url=f"https://issuer-{aws.number}.example.com/c", ClientIDList=["a"])
+        provider = {"OpenIDConnectProviderArn": made["OpenIDConnectProviderArn"]}
+        for client in ["b", "b"]:
+            aws.iam.add_client_id_to_open_id_connect_provider(ClientID=client, **provider)
+        assert sorted(aws.iam.get_open_id_connect_provider(**provider)["ClientIDList"]) == ["a", "b"]
+        for client in ["a", "a"]:
+            aws.iam.remove_client_id_from_open_id_connect_provider(ClientID=client, **provider)
+        assert aws.iam.get_open_id_connect_provider(**provider)["ClientIDList"] == ["b"]
+
     def spot_prices_name_their_product(self, aws):
         prices = aws.ec2.describe_spot_price_history(InstanceTypes=["m5.large"])["SpotPriceHistory"]
         assert {price["ProductDescription"] for price in prices} == {"Linux/UNIX"}

@@ -113,9 +113,9 @@ fn fixtures() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/addons")
 }
 
-const CASES: [&str; 3] = ["minimal", "full", "imds"];
+const CASES: [&str; 4] = ["minimal", "full", "imds", "irsa"];
 
-/// Every addon of three clusters is as reviewed.
+/// Every addon of these clusters is as reviewed.
 #[test]
 fn every_fixture_is_as_reviewed() {
     for case in CASES {
@@ -160,6 +160,39 @@ fn objects_fit_together() {
             }
         }
     }
+}
+
+/// The pod of an addon that has a role brings a token for AWS to the container that calls it; no other pod does.
+#[test]
+fn roles_come_with_a_token() {
+    let with_token: std::collections::BTreeMap<String, String> = of_fixture("irsa")
+        .iter()
+        .flat_map(|addon| &addon.objects)
+        .filter(|o| o["spec"]["template"]["spec"]["volumes"].to_string().contains("serviceAccountToken"))
+        .map(|o| {
+            let pod = &o["spec"]["template"]["spec"];
+            let container = &pod["containers"][0];
+            let env = container["env"].as_array().unwrap();
+            let value = |name: &str| env.iter().find(|e| e["name"] == name).unwrap()["value"].as_str().unwrap();
+            let mounts = container["volumeMounts"].as_array().unwrap();
+            let mount = mounts.iter().find(|m| m["name"] == "aws-token").unwrap()["mountPath"].as_str().unwrap();
+            assert_eq!(value("AWS_WEB_IDENTITY_TOKEN_FILE"), format!("{mount}/token"));
+            assert_eq!(value("AWS_REGION"), "us-east-1");
+            let account = pod["serviceAccountName"].as_str().unwrap();
+            (account.to_owned(), value("AWS_ROLE_ARN").to_owned())
+        })
+        .collect();
+    let wanted =
+        ["aws-cloud-controller-manager", "aws-node-termination-handler", "cluster-autoscaler", "ebs-csi-controller"]
+            .map(|account| {
+                let whole = format!("{account}.kube-system.sa.irsa.example.com");
+                let role = crate::model::naming::truncate(&whole, crate::model::naming::IAM_LIMIT);
+                (account.to_owned(), format!("arn:aws:iam::123456789012:role/{role}"))
+            });
+    assert_eq!(with_token, wanted.into());
+    let elsewhere: Vec<Rendered> = ["minimal", "full", "imds"].into_iter().flat_map(of_fixture).collect();
+    let text: String = elsewhere.iter().map(Rendered::yaml).collect();
+    assert!(!text.contains("AWS_ROLE_ARN") && !text.contains("serviceAccountToken"));
 }
 
 /// No service account may do everything, and no image floats.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::Filter;
 
-use super::{AwsCloud, AwsError};
+use super::{AwsCloud, AwsError, Class};
 use crate::error::{Error, Result};
+use crate::resource::iam_role::existing;
 
 fn filter(name: &str, values: impl IntoIterator<Item = String>) -> Filter {
     Filter::builder().name(name).set_values(Some(values.into_iter().collect())).build()
@@ -58,6 +59,42 @@ impl AwsCloud {
         }
         all.sort_by(|a, b| (&a.role, &a.group, &a.id).cmp(&(&b.role, &b.group, &b.id)));
         Ok(all)
+    }
+
+    /// The region that a bucket is in, whoever's it is; S3 says it in refusals, too.
+    pub async fn bucket_region(&self, bucket: &str) -> Result<String> {
+        let told = match self.s3.head_bucket().bucket(bucket).customize().send().await {
+            Ok(head) => head.bucket_region,
+            Err(e) => {
+                let header = e.raw_response().and_then(|r| r.headers().get("x-amz-bucket-region")).map(str::to_owned);
+                if header.is_none() {
+                    let error = AwsError::of(format!("find out which region bucket {bucket} is in"), &e);
+                    return Err(match error.class {
+                        Class::NotFound => Error::failed(format!("there is no bucket {bucket}"))
+                            .hint("make it, or name another with spec.serviceAccountIssuerDiscovery.discoveryStore"),
+                        _ => error.into(),
+                    });
+                }
+                header
+            }
+        };
+        Ok(told.unwrap_or_else(|| self.region.clone()))
+    }
+
+    /// Why nobody without credentials can read what is in a bucket, as far as its settings say; `None` if they say nothing
+    /// against it.
+    pub async fn closed_to_the_public(&self, region: &str, bucket: &str) -> Result<Option<&'static str>> {
+        let s3 = self.s3_in(region);
+        let doing = |what: &str| format!("read {what} of bucket {bucket}");
+        let block = s3.get_public_access_block().bucket(bucket).customize().send().await;
+        let block = existing(block.map_err(|e| AwsError::of(doing("the public access block"), &e)))?;
+        let block = block.and_then(|b| b.public_access_block_configuration);
+        if block.is_some_and(|b| b.restrict_public_buckets() == Some(true)) {
+            return Ok(Some("its public access block has RestrictPublicBuckets"));
+        }
+        let policy = s3.get_bucket_policy().bucket(bucket).customize().send().await;
+        let policy = existing(policy.map_err(|e| AwsError::of(doing("the policy"), &e)))?;
+        Ok(policy.is_none().then_some("it has no policy"))
     }
 
     /// The id of the hosted zone that a name or id stands for; for a name the zone whose name is its longest suffix.

@@ -1,6 +1,7 @@
 //! The real cloud: clients, endpoint, retries, and the sweep over all kinds.
 
 pub mod error;
+mod issuers;
 pub mod kms;
 mod leftovers;
 pub mod lookup;
@@ -57,6 +58,8 @@ pub struct AwsCloud {
     pub route53: aws_sdk_route53::Client,
     /// Keys that seal private keys.
     pub kms: aws_sdk_kms::Client,
+    /// The documents of the service accounts' issuer.
+    pub s3: aws_sdk_s3::Client,
     /// Who is calling.
     pub sts: aws_sdk_sts::Client,
     /// The region's name.
@@ -107,6 +110,7 @@ impl AwsCloud {
             events: client!(aws_sdk_eventbridge, config, watch),
             route53: client!(aws_sdk_route53, config, watch),
             kms: client!(aws_sdk_kms, config, watch),
+            s3: crate::state::s3::client(config, context, None),
             sts: client!(aws_sdk_sts, config, watch),
             region,
             store: None,
@@ -118,6 +122,12 @@ impl AwsCloud {
     pub fn with_store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
         self
+    }
+
+    /// A client of S3 for buckets of another region.
+    pub fn s3_in(&self, region: &str) -> aws_sdk_s3::Client {
+        let there = self.s3.config().to_builder().region(Region::new(region.to_owned())).build();
+        aws_sdk_s3::Client::from_conf(there)
     }
 
     /// Asks STS who is calling: proves the credentials, and gives the account for ARNs.

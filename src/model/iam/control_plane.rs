@@ -14,22 +14,26 @@ pub(super) fn policy(input: &Input<'_>) -> Policy {
     if !input.cluster.spec.api_uses_load_balancer() {
         all.extend(published_address(input));
     }
-    all.extend(controllers::statements(input));
+    all.extend(controllers::on_machines(input));
     Policy::of(all)
 }
 
 /// etcd's volumes, finding peers, checking workers, images.
 fn machine(input: &Input<'_>) -> Vec<Statement> {
-    let attach = ["ec2:AttachVolume", "ec2:DetachVolume"];
-    let both = [input.arn("ec2", "instance/*"), input.arn("ec2", "volume/*")];
     let mut all = vec![
-        Statement::allow(attach).on(both).tagged(input.cluster.name()),
+        attach_volumes(input),
         Statement::allow(["ec2:DescribeInstances", "ec2:DescribeTags", "ec2:DescribeVolumes"]),
     ];
     if input.cluster.spec.allows_container_registry() {
         all.push(Statement::allow(ECR_PULL));
     }
     all
+}
+
+/// The cluster's volumes onto its machines, and off them.
+pub(super) fn attach_volumes(input: &Input<'_>) -> Statement {
+    let both = [input.arn("ec2", "instance/*"), input.arn("ec2", "volume/*")];
+    Statement::allow(["ec2:AttachVolume", "ec2:DetachVolume"]).on(both).tagged(input.cluster.name())
 }
 
 /// Reads the cluster's part of the store, writes only what machines write. A directory needs no right.

@@ -2,23 +2,86 @@
 //! EBS driver, cluster autoscaler, termination handler. What changes anything is bound to the cluster's tag.
 
 use super::Statement;
-use super::control_plane::through_ec2;
+use super::control_plane::{attach_volumes, through_ec2};
 use crate::model::Input;
+use crate::spec::cluster::ClusterSpec;
 
-pub(super) fn statements(input: &Input<'_>) -> Vec<Statement> {
+/// A controller that calls AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Controller {
+    Cloud,
+    EbsDriver,
+    Autoscaler,
+    TerminationHandler,
+}
+
+impl Controller {
+    const ALL: [Controller; 4] =
+        [Controller::Cloud, Controller::EbsDriver, Controller::Autoscaler, Controller::TerminationHandler];
+
+    /// Those that a cluster runs.
+    pub(super) fn of(spec: &ClusterSpec) -> impl Iterator<Item = Controller> {
+        Controller::ALL.into_iter().filter(|controller| match controller {
+            Controller::Cloud => true,
+            Controller::EbsDriver => driver(spec).is_none_or(|d| d.enabled.unwrap_or(true)),
+            Controller::Autoscaler => spec.enabled_cluster_autoscaler().is_some(),
+            Controller::TerminationHandler => spec.enabled_node_termination_handler().is_some_and(|h| h.queue_mode()),
+        })
+    }
+
+    /// Whether it has a role of its own: then its addon brings a token for it. A driver that the user installs takes the
+    /// machine's role, as its manifests say nothing of ours.
+    pub(super) fn has_role(self, spec: &ClusterSpec) -> bool {
+        let installed = self != Controller::EbsDriver || driver(spec).is_none_or(|d| d.managed.unwrap_or(true));
+        installed && spec.uses_service_account_roles()
+    }
+
+    /// Its service account in `kube-system`.
+    pub(super) fn service_account(self) -> &'static str {
+        match self {
+            Controller::Cloud => "aws-cloud-controller-manager",
+            Controller::EbsDriver => "ebs-csi-controller",
+            Controller::Autoscaler => "cluster-autoscaler",
+            Controller::TerminationHandler => "aws-node-termination-handler",
+        }
+    }
+
+    /// What it may do.
+    pub(super) fn statements(self, input: &Input<'_>) -> Vec<Statement> {
+        match self {
+            Controller::Cloud => cloud_controller(input),
+            Controller::EbsDriver => ebs_driver(input),
+            Controller::Autoscaler => autoscaler(input),
+            Controller::TerminationHandler => termination_handler(input),
+        }
+    }
+
+    /// What it may do besides with a role of its own, because on the machine's it finds that right already.
+    pub(super) fn shared(self, input: &Input<'_>) -> Vec<Statement> {
+        match self {
+            Controller::Cloud | Controller::Autoscaler => Vec::new(),
+            Controller::EbsDriver => vec![
+                attach_volumes(input),
+                Statement::allow([
+                    "ec2:DescribeAvailabilityZones",
+                    "ec2:DescribeInstances",
+                    "ec2:DescribeTags",
+                    "ec2:DescribeVolumes",
+                ]),
+            ],
+            Controller::TerminationHandler => vec![Statement::allow(["ec2:DescribeInstances"])],
+        }
+    }
+}
+
+fn driver(spec: &ClusterSpec) -> Option<&crate::spec::addons::AwsEbsCsiDriver> {
+    spec.cloud_config.as_ref().and_then(|c| c.aws_ebs_csi_driver.as_ref())
+}
+
+/// What the machines of the control plane may do for those that have no role of their own.
+pub(super) fn on_machines(input: &Input<'_>) -> Vec<Statement> {
     let spec = &input.cluster.spec;
-    let driver = spec.cloud_config.as_ref().and_then(|c| c.aws_ebs_csi_driver.as_ref());
-    let mut all = cloud_controller(input);
-    if driver.is_none_or(|d| d.enabled.unwrap_or(true)) {
-        all.extend(ebs_driver(input));
-    }
-    if spec.enabled_cluster_autoscaler().is_some() {
-        all.extend(autoscaler(input));
-    }
-    if spec.enabled_node_termination_handler().is_some_and(|h| h.queue_mode()) {
-        all.extend(termination_handler(input));
-    }
-    all
+    Controller::of(spec).filter(|c| !c.has_role(spec)).flat_map(|c| c.statements(input)).collect()
 }
 
 /// Nodes' addresses and zones, and the load balancers of services.

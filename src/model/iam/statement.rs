@@ -12,6 +12,7 @@ pub struct Statement {
     actions: BTreeSet<String>,
     resources: BTreeSet<String>,
     services: BTreeSet<String>,
+    provider: Option<String>,
     conditions: BTreeMap<String, BTreeMap<String, Value>>,
 }
 
@@ -32,6 +33,13 @@ impl Statement {
     #[must_use]
     pub fn by_service(mut self, service: impl Into<String>) -> Self {
         self.services.insert(service.into());
+        self
+    }
+
+    /// For who brings a token of this identity provider, by its ARN (in a trust policy).
+    #[must_use]
+    pub fn by_provider(mut self, arn: impl Into<String>) -> Self {
+        self.provider = Some(arn.into());
         self
     }
 
@@ -60,10 +68,13 @@ impl Statement {
         if !self.services.is_empty() {
             map.insert("Principal".into(), json!({ "Service": one_or_list(&self.services) }));
         }
+        if let Some(arn) = &self.provider {
+            map.insert("Principal".into(), json!({ "Federated": arn }));
+        }
         map.insert("Action".into(), one_or_list(&self.actions));
         if !self.resources.is_empty() {
             map.insert("Resource".into(), one_or_list(&self.resources));
-        } else if self.services.is_empty() {
+        } else if self.services.is_empty() && self.provider.is_none() {
             map.insert("Resource".into(), json!("*"));
         }
         if !self.conditions.is_empty() {

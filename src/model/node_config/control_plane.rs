@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Input, InstanceGroup, KubeApiServerConfig, KubeControllerManagerConfig, KubeSchedulerConfig, Role};
 use crate::error::{Error, Result};
 use crate::model::assets;
+use crate::model::issuer::{self, Issuer};
 use crate::spec::complete::default_etcd_version;
 use crate::spec::etcd::{EtcdCluster, EtcdMember};
 
@@ -27,6 +28,9 @@ pub(super) struct ControlPlane<'a> {
     /// The instance profiles (ARNs) of machines that may join as workers.
     worker_profiles: BTreeSet<String>,
     api_server: KubeApiServerConfig,
+    /// Absent: the API server issues tokens under kubeadm's default name, for nobody outside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_accounts: Option<ServiceAccounts>,
     controller_manager: KubeControllerManagerConfig,
     scheduler: KubeSchedulerConfig,
     #[serde(rename = "keyStoreKMSKey", skip_serializing_if = "Option::is_none")]
@@ -46,6 +50,19 @@ struct Etcd<'a> {
     cpu_request: String,
     memory_request: String,
     backups: Backups,
+}
+
+/// Under which name the API server issues tokens, and for whom.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceAccounts {
+    /// `--service-account-issuer`, in this order: the first one is in new tokens, the others are accepted.
+    issuers: [String; 2],
+    /// `--service-account-jwks-uri`
+    #[serde(rename = "jwksURI")]
+    jwks_uri: String,
+    /// `--api-audiences`
+    audiences: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -83,6 +100,7 @@ pub(super) fn of<'a>(input: &Input<'a>, group: &InstanceGroup) -> Result<Control
         published_zone: input.facts.hosted_zone.as_deref().filter(|_| !behind_balancer),
         worker_profiles: worker_profiles(input),
         api_server: spec.kube_api_server.clone().unwrap_or_default(),
+        service_accounts: service_accounts(input)?,
         controller_manager: spec.kube_controller_manager.clone().unwrap_or_default(),
         scheduler: spec.kube_scheduler.clone().unwrap_or_default(),
         key_store_kms_key: spec.key_store_kms_key.as_deref(),
@@ -111,6 +129,19 @@ fn etcd<'a>(input: &Input<'_>, place: usize, cluster: &'a EtcdCluster, member: &
             retention_days: manager.and_then(|m| m.backup_retention_days).unwrap_or(90),
         },
     }
+}
+
+/// Tokens from before the issuer was published stay good until their pods have new ones: they name kubeadm's default as
+/// issuer and as audience.
+fn service_accounts(input: &Input<'_>) -> Result<Option<ServiceAccounts>> {
+    let Some(issuer) = Issuer::of(input)? else { return Ok(None) };
+    let inside = format!("https://kubernetes.default.svc.{}", input.cluster.spec.cluster_dns_domain());
+    let audiences = ["kubernetes.svc.default"].into_iter().chain(issuer::audiences(input)).chain([inside.as_str()]);
+    Ok(Some(ServiceAccounts {
+        audiences: audiences.map(str::to_owned).collect(),
+        jwks_uri: issuer.keys_url(),
+        issuers: [issuer.url(), inside],
+    }))
 }
 
 fn certificate_names(input: &Input<'_>) -> BTreeSet<String> {

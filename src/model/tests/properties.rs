@@ -111,6 +111,20 @@ fn the_scope_finds_what_has_no_filter() {
     assert!(!full.labels.contains("KubernetesCluster"));
 }
 
+/// Documents and provider, which have no filter and whose names the cluster's alone does not tell, are in the scope that
+/// an apply leaves behind.
+#[test]
+fn the_scope_finds_the_issuer() {
+    let fixture = Fixture::read("irsa");
+    let desired = fixture.build();
+    let left = crate::model::scope_of_desired("irsa.example.com", &desired);
+    let place = "eu-central-1/irsa-tokens/irsa.example.com/openid/v1/jwks";
+    assert!(left.names(Kind::DiscoveryDocument).any(|n| n == place), "{left:?}");
+    let arn = "arn:aws:iam::123456789012:oidc-provider/irsa-tokens.s3.eu-central-1.amazonaws.com/irsa.example.com";
+    assert_eq!(left.names(Kind::OidcProvider).collect::<Vec<_>>(), [arn]);
+    assert!(left.names(Kind::IamRole).any(|n| n == "backup.shop.sa.irsa.example.com"));
+}
+
 /// Two groups whose names would be one Auto Scaling group are refused, not merged.
 #[test]
 fn colliding_names_are_refused() {

@@ -139,3 +139,100 @@ fn machines_are_closed_by_default() {
         }
     }
 }
+
+/// The roles of kspot's own addons in the fixture of service accounts' roles.
+fn addon_roles() -> Vec<String> {
+    let fixture = Fixture::read("irsa");
+    let arns = crate::model::iam::addon_roles(&fixture.cluster, &fixture.account);
+    arns.values().map(|arn| arn.split_once('/').unwrap().1.to_owned()).collect()
+}
+
+/// An addon's role changes nothing that is not the cluster's either, and nothing that another addon's role may.
+#[test]
+fn addons_are_bound_as_well() {
+    let desired = Fixture::read("irsa").build();
+    let mut changed = BTreeSet::new();
+    for role in addon_roles() {
+        let found = statements(&desired, &role);
+        assert!(!found.is_empty(), "{role}");
+        for statement in &found {
+            let in_vpc = list(&statement["Action"]) == ["ec2:CreateSecurityGroup"];
+            assert!(in_vpc || is_bound("irsa", statement), "{role}: {statement}");
+        }
+        let here: BTreeSet<String> = found.iter().flat_map(|s| list(&s["Action"])).map(str::to_owned).collect();
+        let changes = here.into_iter().filter(|a| !["Describe", "Get"].iter().any(|verb| a.contains(verb)));
+        for action in changes.filter(|a| !a.contains("Tags")) {
+            assert!(changed.insert(action.clone()), "{role} is not the only one with {action}");
+        }
+    }
+}
+
+/// Machines lose what addons get: together they may do what machines could before, and pods on them no longer can.
+#[test]
+fn machines_lose_what_addons_get() {
+    let mut fixture = Fixture::read("irsa");
+    let actions = |desired: &Desired, role: &str| -> BTreeSet<String> {
+        statements(desired, role).iter().flat_map(|s| list(&s["Action"])).map(str::to_owned).collect()
+    };
+    let machines = "masters.irsa.example.com";
+    let with = fixture.build();
+    fixture.cluster.spec.service_account_issuer_discovery = None;
+    fixture.cluster.spec.iam = None;
+    let before = actions(&fixture.build(), machines);
+    let kept = actions(&with, machines);
+    let moved: BTreeSet<String> = addon_roles().iter().flat_map(|role| actions(&with, role)).collect();
+    assert_eq!(kept.union(&moved).cloned().collect::<BTreeSet<_>>(), before);
+    for lost in
+        ["autoscaling:SetDesiredCapacity", "ec2:CreateVolume", "sqs:ReceiveMessage", "elasticloadbalancing:AddTags"]
+    {
+        assert!(!kept.contains(lost) && moved.contains(lost), "{lost}");
+    }
+    let workers = "nodes.irsa.example.com";
+    assert_eq!(actions(&with, workers), actions(&fixture.build(), workers));
+}
+
+/// A change of the issuer is the control plane's alone: workers' configuration and user data stay.
+#[test]
+fn workers_know_no_issuer() {
+    let mut fixture = Fixture::read("irsa");
+    let of_workers = |desired: &Desired| -> Vec<String> {
+        let kinds = [Kind::LaunchTemplate, Kind::NodeConfig];
+        let found =
+            desired.iter().filter(|(addr, _)| kinds.contains(&addr.kind) && !addr.name.contains("control-plane"));
+        found.map(|(addr, resource)| format!("{addr} {}", resource.to_value())).collect()
+    };
+    let with = fixture.build();
+    fixture.cluster.spec.service_account_issuer_discovery = None;
+    fixture.cluster.spec.iam = None;
+    let without = fixture.build();
+    assert_eq!(of_workers(&with).len(), 2);
+    assert_eq!(of_workers(&with), of_workers(&without));
+}
+
+/// A driver that the user installs brings no token for a role of ours: the machine keeps its rights.
+#[test]
+fn a_driver_of_ones_own_keeps_the_machines_rights() {
+    let mut fixture = Fixture::read("irsa");
+    let config = fixture.cluster.spec.cloud_config.get_or_insert_default();
+    config.aws_ebs_csi_driver.get_or_insert_default().managed = Some(false);
+    let desired = fixture.build();
+    let kept: Vec<Value> = statements(&desired, "masters.irsa.example.com");
+    assert!(kept.iter().any(|s| list(&s["Action"]).contains(&"ec2:CreateVolume")));
+    assert!(!desired.keys().any(|a| a.kind == Kind::IamRole && a.name.starts_with("ebs-csi")));
+}
+
+/// A provider that the spec leaves to others is named by its ARN and not made.
+#[test]
+fn the_provider_may_be_somebody_elses() {
+    let mut fixture = Fixture::read("irsa");
+    let discovery = fixture.cluster.spec.service_account_issuer_discovery.as_mut().unwrap();
+    discovery.enable_aws_oidc_provider = Some(false);
+    let desired = fixture.build();
+    assert!(!desired.keys().any(|a| a.kind == Kind::OidcProvider));
+    let Some(Resource::IamRole(role)) = desired.get(&Addr::new(Kind::IamRole, "backup.shop.sa.irsa.example.com"))
+    else {
+        panic!("no role")
+    };
+    let arn = "arn:aws:iam::123456789012:oidc-provider/irsa-tokens.s3.eu-central-1.amazonaws.com/irsa.example.com";
+    assert_eq!(role.identity_provider, Some(Ref::id(arn)));
+}

@@ -92,6 +92,16 @@ fn service_account_roles_say_what(specs: &Specs, report: &mut Report) {
         let (name, namespace) = (&permission.name, &permission.namespace);
         report
             .require(seen.insert((name, namespace)), path.clone(), || format!("{namespace}/{name} stands here twice"));
+        let simple = |text: &str| {
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b))
+        };
+        report
+            .require(simple(name), format!("{path}.name"), || format!("{name:?} is not the name of a service account"));
+        let plain = namespace.strip_suffix('*').unwrap_or(namespace);
+        let fits = simple(plain) && !plain.contains('.');
+        report.require(fits, format!("{path}.namespace"), || {
+            format!("{namespace:?} is neither a namespace nor the beginning of one and a star")
+        });
         let one = permission.aws.policy_arns.is_empty() == permission.aws.inline_policy.is_some();
         report.require(one, format!("{path}.aws"), || "give exactly one of policyARNs and inlinePolicy".to_owned());
         for (j, arn) in permission.aws.policy_arns.iter().enumerate() {

@@ -360,6 +360,7 @@ fn addons() {
                 "x/cluster-autoscaler:v1.23.0",
                 "the image is for Kubernetes 1.23, the cluster runs 1.36",
             ),
+            ("spec.podIdentityWebhook.enabled", "true", "kspot has no such webhook yet"),
             ("spec.certManager.hostedZoneIDs", "Z1", "cert-manager needs a role of its own"),
             ("spec.cloudConfig.awsEBSCSIDriver.enabled", "false", "no other driver"),
             ("spec.addons", "[{manifest: 'file:///x'}]", "is neither s3://"),
@@ -371,6 +372,24 @@ fn addons() {
             ("spec.serviceAccountIssuerDiscovery.discoveryStore", "s3://a.b/c", "has a dot"),
         ],
     );
+}
+
+/// A role is for one service account by its name, in one namespace or in those that begin alike.
+#[test]
+fn roles_of_service_accounts() {
+    let of = |name: &str, namespace: &str| {
+        let role = format!("[{{name: {name}, namespace: '{namespace}', aws: {{inlinePolicy: '[]'}}}}]");
+        let store = ("a.example.com", "spec.serviceAccountIssuerDiscovery.discoveryStore", "s3://tokens/a");
+        problems(&[store, ("a.example.com", "spec.iam.serviceAccountExternalPermissions", &role)])
+    };
+    assert_eq!(of("app", "shop"), Vec::<String>::new());
+    assert_eq!(of("app.v2", "preview-*"), Vec::<String>::new());
+    for (name, namespace) in [("a/b", "shop"), ("'*'", "shop"), ("App", "shop")] {
+        assert!(of(name, namespace)[0].contains("is not the name of a service account"), "{name}");
+    }
+    for namespace in ["a*b", "*", "a.b", ""] {
+        assert!(of("app", namespace)[0].contains("neither a namespace nor the beginning of one"), "{namespace}");
+    }
 }
 
 /// Names are DNS names with a dot, fit AWS's limits, and groups say whose they are.

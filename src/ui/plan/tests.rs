@@ -124,6 +124,7 @@ fn creates_are_compact() {
 fn texts_of_creates_are_sized() {
     let role = crate::resource::IamRole {
         trust_policy: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole"}]}"#.into(),
+        identity_provider: None,
         policy: None,
         managed_policies: BTreeSet::new(),
         permissions_boundary: None,

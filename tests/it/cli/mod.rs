@@ -12,6 +12,7 @@ mod kill;
 mod manifests;
 mod paging;
 mod plans;
+mod service_accounts;
 mod snapshots;
 mod stores;
 mod topologies;

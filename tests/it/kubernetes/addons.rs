@@ -122,12 +122,12 @@ async fn may(client: &Client, right: &Right) -> bool {
     asked.status.unwrap().allowed
 }
 
-/// Every addon of three clusters: applied, applied again, its rights asked for, and removed.
+/// Every addon of four clusters: applied, applied again, its rights asked for, and removed.
 #[tokio::test]
 async fn addons_come_and_go() {
     let plane = Plane::start().await;
     let client = plane.admin().await;
-    for case in ["minimal", "full", "imds"] {
+    for case in ["minimal", "full", "imds", "irsa"] {
         let (context, addons) = fixture(case);
         let objects: usize = addons.iter().map(|a| a.objects.len()).sum();
         let first =

@@ -43,6 +43,7 @@ fn rights(action: &str) -> String {
 fn role() -> IamRole {
     IamRole {
         trust_policy: document("ec2.amazonaws.com"),
+        identity_provider: None,
         policy: Some(rights("ec2:DescribeInstances")),
         managed_policies: BTreeSet::new(),
         permissions_boundary: None,
