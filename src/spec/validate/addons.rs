@@ -108,10 +108,12 @@ fn pod_identity_webhook_is_not_there(specs: &Specs, report: &mut Report) {
 }
 
 fn cert_manager_zones_need_roles(specs: &Specs, report: &mut Report) {
-    let spec = &specs.cluster.spec;
-    let zones = spec.cert_manager.as_ref().is_some_and(|c| !c.hosted_zone_ids.is_empty());
-    report.require(!zones || spec.uses_service_account_roles(), "spec.certManager.hostedZoneIDs", || {
-        "cert-manager needs a role of its own: set serviceAccountIssuerDiscovery.discoveryStore".to_owned()
+    let manager = specs.cluster.spec.cert_manager.as_ref();
+    let zones = manager.is_some_and(|c| !c.hosted_zone_ids.is_empty());
+    report.require(!zones, "spec.certManager.hostedZoneIDs", || {
+        "kspot gives cert-manager no rights by itself: list its service account in \
+         spec.iam.serviceAccountExternalPermissions, with a policy for its zones"
+            .to_owned()
     });
 }
 
@@ -121,7 +123,6 @@ fn cert_manager_is_as_published(specs: &Specs, report: &mut Report) {
         ("image", manager.image.is_some()),
         ("defaultIssuer", manager.default_issuer.is_some()),
         ("nameservers", !manager.nameservers.is_empty()),
-        ("hostedZoneIDs", !manager.hosted_zone_ids.is_empty()),
         ("featureGates", !manager.feature_gates.is_empty()),
     ];
     for (field, _) in fields.iter().filter(|(_, set)| *set) {
