@@ -7,7 +7,7 @@
 //! * [`source`]: manifests that come from elsewhere: third-party sets, and the user's own.
 //! * [`images`]: the images that manifests name.
 //! * [`context`]: what templates know of the cluster.
-//! * [`render()`]: from templates to manifests. Pure.
+//! * [`render_all`]: from templates to manifests. Pure.
 
 pub mod catalogue;
 pub mod context;

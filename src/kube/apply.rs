@@ -1,6 +1,6 @@
 //! Server-side apply of addons, and pruning of what they no longer have.
 //!
-//! Every object carries the labels that [`crate::addons::render()`] gives it. What carries them and is wanted no more is
+//! Every object carries the labels that [`crate::addons::render_all`] gives it. What carries them and is wanted no more is
 //! removed; what carries them not is never touched, even if it has the name of something that went.
 
 use std::collections::{BTreeMap, BTreeSet};
