@@ -121,6 +121,24 @@ impl Cache {
         &self.dir
     }
 
+    /// A file that somebody published, known by its sha256; its content is checked.
+    pub fn download(&self, sha256: &str) -> Option<Vec<u8>> {
+        let bytes = std::fs::read(self.downloaded(sha256)).ok()?;
+        (crate::state::store::sha256(&bytes) == sha256).then_some(bytes)
+    }
+
+    /// Keeps such a file.
+    pub fn keep_download(&self, sha256: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.downloaded(sha256);
+        let dir = path.parent().unwrap_or(&self.dir);
+        std::fs::create_dir_all(dir).context(|| format!("write {}", dir.display()))?;
+        replace_bytes(&path, bytes)
+    }
+
+    fn downloaded(&self, sha256: &str) -> PathBuf {
+        self.dir.join("manifests").join(sha256)
+    }
+
     /// Keeps prices.
     pub fn keep_prices(&self, key: &Key, prices: &Prices) -> Result<()> {
         self.write(key, "prices", prices)
@@ -192,13 +210,17 @@ fn is_fresh(fetched_at: Timestamp, now: Timestamp, ttl: SignedDuration) -> bool 
     age >= SignedDuration::ZERO && age < ttl
 }
 
-/// Writes beside the file, then renames over it.
 fn replace(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_vec(value).context(|| format!("write {}", path.display()))?;
+    replace_bytes(path, &text)
+}
+
+/// Writes beside the file, then renames over it.
+fn replace_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     let doing = || format!("write {}", path.display());
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let text = serde_json::to_vec(value).context(doing)?;
     let mut file = tempfile::NamedTempFile::new_in(dir).context(doing)?;
-    file.write_all(&text).context(doing)?;
+    file.write_all(bytes).context(doing)?;
     file.persist(path).context(doing)?;
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! `kspot addons`: what runs in the cluster so that it works.
 
-use std::time::Duration;
-
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::reach::Reach;
@@ -172,11 +170,7 @@ impl Args {
                 let addons = addons::named(&site, &specs, &args.addons).await?;
                 let client = args.reach.connect(&site, &specs).await?;
                 let applying = session.ui.waiting("applying addons");
-                let options = Options {
-                    only: &args.addons,
-                    force: args.force_conflicts,
-                    wait: Duration::from_secs(args.wait.as_seconds().max(0).unsigned_abs()),
-                };
+                let options = Options { only: &args.addons, force: args.force_conflicts, wait: args.wait.to_std() };
                 let applied = apply(&client, &addons, options).await?;
                 drop(applying);
                 if args.output == Form::Json {

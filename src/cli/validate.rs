@@ -117,8 +117,7 @@ impl Args {
     }
 
     fn patience(&self) -> Result<Patience> {
-        let time = |d: GoDuration| Duration::from_nanos(u64::try_from(d.as_nanos()).unwrap_or_default());
-        let (wait, interval) = (time(self.wait), time(self.interval));
+        let (wait, interval) = (self.wait.to_std(), self.interval.to_std());
         if interval < Duration::from_secs(1) {
             return Err(Error::usage(format!("--interval {} is shorter than a second", self.interval)));
         }

@@ -6,19 +6,18 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use kube::Client;
 
-use super::keys;
 use super::prepare::Site;
 use super::specs::{Specs, open};
+use super::{keys, machines};
 use crate::addons::catalogue::Target;
-use crate::cloud::aws::lookup::Instance;
 use crate::cloud::aws::sizes::Size;
 use crate::error::{Error, Result};
 use crate::kube::{Watch, error, ready};
 use crate::model::tags::INSTANCE_GROUP;
 use crate::pki::keyset::State;
-use crate::spec::{Cluster, InstanceGroup, Role};
+use crate::spec::{Cluster, InstanceGroup};
 use crate::state::ClusterStore;
-use crate::validate::view::{Boot, CloudGroup, Group, Key, Kubernetes, Machine, Node, Shortage, Snapshots, View};
+use crate::validate::view::{CloudGroup, Group, Key, Kubernetes, Machine, Node, Shortage, Snapshots, View};
 use crate::validate::{Probe, Report, Rules, judge};
 
 /// How many groups that are short are asked why: one request each.
@@ -63,7 +62,8 @@ impl<'a> Health<'a> {
         let ((sizes, instances), kubernetes, snapshots) = futures::try_join!(aws, self.kubernetes(), self.snapshots())?;
         let ending: BTreeSet<&str> =
             sizes.iter().flat_map(|s| &s.machines).filter(|(_, ending)| *ending).map(|(id, _)| id.as_str()).collect();
-        let mut machines: Vec<Machine> = instances.iter().map(|i| machine(i, ending.contains(i.id.as_str()))).collect();
+        let mut machines: Vec<Machine> =
+            instances.iter().map(|i| Machine { ending: ending.contains(i.id.as_str()), ..machines::seen(i) }).collect();
         self.tell_boots(&mut machines, kubernetes.as_ref().map_or(&[], |k| &k.nodes)).await?;
         let shortages = self.shortages(&sizes).await?;
         let groups = self.groups.iter().map(|g| group(g, &sizes, &shortages)).collect();
@@ -97,10 +97,9 @@ impl<'a> Health<'a> {
         if waiting.is_empty() {
             return Ok(());
         }
-        for boot in self.store.boots(&waiting).await? {
-            if let Some(machine) = machines.iter_mut().find(|m| m.id == boot.instance) {
-                machine.boot = Some(Boot { phase: boot.phase, error: boot.error, when: boot.when });
-            }
+        let mut boots = machines::boots(&self.store, &waiting).await?;
+        for machine in machines {
+            machine.boot = boots.remove(&machine.id);
         }
         Ok(())
     }
@@ -147,22 +146,9 @@ async fn signing(store: &ClusterStore) -> Result<Vec<Key>> {
     Ok(all.filter_map(|k| Some(Key { name: format!("{} {}", k.keyset, k.id), expires: k.expires? })).collect())
 }
 
-fn machine(i: &Instance, ending: bool) -> Machine {
-    Machine {
-        id: i.id.clone(),
-        group: i.group.clone(),
-        zone: i.zone.clone(),
-        state: i.state.clone(),
-        ending,
-        launched: i.launched,
-        boot: None,
-    }
-}
-
 /// A group of the spec, and what AWS has of it.
 fn group(group: &InstanceGroup, sizes: &[Size], shortages: &BTreeMap<String, Shortage>) -> Group {
     let size = sizes.iter().find(|s| s.group == group.name());
     let cloud = size.map(|s| CloudGroup { desired: s.desired, shortage: shortages.get(&s.name).cloned() });
-    let min = group.spec.min_size.unwrap_or(u32::from(group.spec.role == Role::ControlPlane));
-    Group { name: group.name().to_owned(), role: group.spec.role, min, cloud }
+    Group { name: group.name().to_owned(), role: group.spec.role, min: group.spec.min_size(), cloud }
 }

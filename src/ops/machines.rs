@@ -14,6 +14,8 @@ use crate::cloud::aws::lookup::Instance;
 use crate::error::{Error, Result};
 use crate::kube::nodes as joined;
 use crate::spec::Role;
+use crate::state::ClusterStore;
+use crate::state::status::BootStatus;
 use crate::validate::member::{Member, Standing, members};
 use crate::validate::view::{Boot, Group, Kubernetes, Machine as Seen, Node, View};
 
@@ -77,14 +79,9 @@ pub async fn list(site: &Site, specs: &Specs, client: Option<Result<Client>>, ne
             instances.iter().filter(|i| !joined(&i.id)).map(|i| i.id.clone()).collect()
         }
     };
-    let boots = async {
-        let told = if ids.is_empty() { Vec::new() } else { store.boots(&ids).await? };
-        let boot = |b: crate::state::status::BootStatus| Boot { phase: b.phase, error: b.error, when: b.when };
-        Ok::<_, Error>(told.into_iter().map(|b| (b.instance.clone(), boot(b))).collect::<BTreeMap<String, Boot>>())
-    };
     let types = instances.iter().map(|i| i.instance_type.clone()).collect();
     let prices = async { Ok(site.facts.prices(&types).await) };
-    let (boots, prices) = futures::try_join!(boots, prices)?;
+    let (boots, prices) = futures::try_join!(boots(&store, &ids), prices)?;
     let view = view(site.context.now(), specs, &instances, nodes, &boots);
     let by_id: BTreeMap<&str, &Instance> = instances.iter().map(|i| (i.id.as_str(), i)).collect();
     let knows = view.kubernetes.is_ok();
@@ -115,22 +112,31 @@ fn view(
         now,
         version: specs.cluster.spec.kubernetes_version(),
         groups: specs.groups.iter().map(group).collect(),
-        machines: instances
-            .iter()
-            .map(|i| Seen {
-                id: i.id.clone(),
-                group: i.group.clone(),
-                zone: i.zone.clone(),
-                state: i.state.clone(),
-                ending: false,
-                launched: i.launched,
-                boot: boots.get(&i.id).cloned(),
-            })
-            .collect(),
+        machines: instances.iter().map(|i| Seen { boot: boots.get(&i.id).cloned(), ..seen(i) }).collect(),
         kubernetes: nodes.map(|nodes| Kubernetes { nodes, ..Kubernetes::default() }).ok_or_else(String::new),
         keys: Vec::new(),
         snapshots: None,
     }
+}
+
+/// A machine as a judgement needs it.
+pub(super) fn seen(i: &Instance) -> Seen {
+    Seen {
+        id: i.id.clone(),
+        group: i.group.clone(),
+        zone: i.zone.clone(),
+        state: i.state.clone(),
+        ending: false,
+        launched: i.launched,
+        boot: None,
+    }
+}
+
+/// How far the boots of these machines got, by their ids.
+pub(super) async fn boots(store: &ClusterStore, ids: &[String]) -> Result<BTreeMap<String, Boot>> {
+    let told = if ids.is_empty() { Vec::new() } else { store.boots(ids).await? };
+    let boot = |b: BootStatus| (b.instance, Boot { phase: b.phase, error: b.error, when: b.when });
+    Ok(told.into_iter().map(boot).collect())
 }
 
 fn row(member: &Member<'_>, instances: &BTreeMap<&str, &Instance>, prices: &Prices, knows: bool) -> Machine {

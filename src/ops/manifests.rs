@@ -5,7 +5,6 @@
 //! there is taken as it is, and a change is a line of the plan.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -83,8 +82,7 @@ async fn of_bucket(site: &Site, bucket: &str, key: &str) -> Result<String> {
 async fn of_url(site: &Site, url: &str, known: Option<&str>) -> Result<(String, String)> {
     let source = Source::Url(url.to_owned());
     if let Some(sum) = known
-        && let Ok(bytes) = std::fs::read(cached(site, sum))
-        && sha256(&bytes) == sum
+        && let Some(bytes) = site.facts.cache().download(sum)
     {
         return Ok((text(&source, bytes)?, sum.to_owned()));
     }
@@ -97,7 +95,7 @@ async fn of_url(site: &Site, url: &str, known: Option<&str>) -> Result<(String, 
             .hint("somebody changed it, or stands in between: name a URL that holds one release for ever")
             .hint(format!("if it is as it should be: kspot addons accept {url}")));
     }
-    if let Err(error) = keep(&cached(site, &sum), &bytes) {
+    if let Err(error) = site.facts.cache().keep_download(&sum, &bytes) {
         tracing::debug!(%error, url, "the manifest is not cached");
     }
     Ok((text(&source, bytes)?, sum))
@@ -105,19 +103,6 @@ async fn of_url(site: &Site, url: &str, known: Option<&str>) -> Result<(String, 
 
 fn text(source: &Source, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::failed(format!("{source} is no text")))
-}
-
-fn cached(site: &Site, sum: &str) -> PathBuf {
-    site.facts.cache().dir().join("manifests").join(sum)
-}
-
-fn keep(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
-    let dir = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    std::io::Write::write_all(&mut file, bytes)?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
 }
 
 async fn read(store: &ClusterStore) -> Result<(Record, Option<Etag>)> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::iam_role::existing;
 use super::{Aws, Changed, Created, Found, Kind, Model, ReplaceOrder, Rules, policy};
+use crate::cloud::aws::content::{self, Missed};
 use crate::cloud::aws::{AwsCloud, AwsError, Call};
 use crate::cloud::{Attrs, Scope};
 use crate::error::{Error, Result};
@@ -79,24 +80,29 @@ enum Place {
 
 async fn look(cloud: &AwsCloud, cluster: &str, (region, bucket, key): (&str, &str, &str)) -> Result<Place> {
     let doing = || format!("read {}", id(bucket, key));
-    let object = cloud.s3_in(region).get_object().bucket(bucket).key(key).customize().send().await;
-    // A bucket of that name in another region is not the one that it was.
-    if object.as_ref().err().and_then(|e| e.raw_response()).is_some_and(|r| r.status().as_u16() == 301) {
-        return Ok(Place::Empty);
-    }
-    let Some(object) = existing(object.map_err(|e| AwsError::of(doing(), &e)))? else { return Ok(Place::Empty) };
+    let asked = content::whole(|| cloud.s3_in(region).get_object().bucket(bucket).key(key).customize().send());
+    let (object, bytes) = match asked.await {
+        Ok(whole) => whole,
+        // A bucket of that name in another region is not the one that it was.
+        Err(Missed::Refused(e)) if e.raw_response().is_some_and(|r| r.status().as_u16() == 301) => {
+            return Ok(Place::Empty);
+        }
+        Err(Missed::Refused(e)) => {
+            return existing(Err::<Place, _>(AwsError::of(doing(), &e))).map(|none| none.unwrap_or(Place::Empty));
+        }
+        Err(Missed::CutOff(e)) => return Err(Error::failed(format!("can't {}", doing())).because(e)),
+    };
     let owner = object.metadata().and_then(|all| all.get(OWNER));
     if owner.map(String::as_str) != Some(cluster) {
         return Ok(Place::Foreign);
     }
     let etag = object.e_tag().unwrap_or_default().to_owned();
-    let bytes = object.body.collect().await.map_err(|e| Error::failed(format!("can't {}", doing())).because(e))?;
     let resource = DiscoveryDocument {
         cluster: cluster.to_owned(),
         bucket: bucket.to_owned(),
         region: region.to_owned(),
         key: key.to_owned(),
-        content: policy::canonical_text(&String::from_utf8_lossy(&bytes.to_vec())),
+        content: policy::canonical_text(&String::from_utf8_lossy(&bytes)),
     };
     let attrs = Attrs::from([(ETAG.to_owned(), etag)]);
     Ok(Place::Ours(Box::new(Found { name: resource.name(), id: id(bucket, key), attrs, resource })))

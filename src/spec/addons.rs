@@ -193,17 +193,6 @@ block! {
         pub enabled: Option<bool>,
         /// Whether kspot installs it; false says that you do. Default true.
         pub managed: Option<bool>,
-        /// Image of the controller. Default: the release this kspot was tested with.
-        pub image: Option<String>,
-        /// Issuer for Ingress objects that name none.
-        pub default_issuer: Option<String>,
-        /// Name servers for DNS-01 checks, `host:port`.
-        pub nameservers: Vec<String>,
-        /// Route 53 zones it may write challenges to; needs roles for service accounts.
-        #[serde(rename = "hostedZoneIDs")]
-        pub hosted_zone_ids: Vec<String>,
-        /// Feature gates.
-        pub feature_gates: BTreeMap<String, bool>,
     }
 }
 

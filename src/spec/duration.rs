@@ -40,6 +40,11 @@ impl GoDuration {
     pub const fn as_nanos(self) -> i64 {
         self.0
     }
+
+    /// The span, or none of it if it is negative.
+    pub fn to_std(self) -> std::time::Duration {
+        std::time::Duration::from_nanos(self.0.max(0).unsigned_abs())
+    }
 }
 
 impl FromStr for GoDuration {

@@ -20,6 +20,7 @@ use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
 
 use super::store::{Blob, Entry, Etag, Fetched, Level, Precondition, PutError, Store};
 use crate::cloud::aws::Watch;
+use crate::cloud::aws::content::{self, Missed};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use failure::Failure;
@@ -32,9 +33,6 @@ fn retry(config: RetryConfig) -> aws_sdk_s3::config::Builder {
 
 /// How often a write is repeated that S3 left undecided because of another write of the same key.
 const UNDECIDED_TIMES: usize = 8;
-
-/// How often an object is asked for again whose content broke off: by then the SDK has its answer, and no longer repeats.
-const CUT_OFF_TIMES: usize = 5;
 
 /// Objects in a bucket, below a prefix.
 #[derive(Debug)]
@@ -340,28 +338,21 @@ impl S3 {
                 .hint("run the command again")
                 .because(e)
         };
-        let mut pauses = self.pauses(Duration::from_millis(50)).with_max_times(CUT_OFF_TIMES).build();
-        loop {
-            let sent = self.call(|client| {
+        let asked = content::whole(|| {
+            self.call(|client| {
                 let request = client.get_object().bucket(&self.bucket).key(self.full(key));
                 request.set_if_none_match(known.map(quoted)).customize().send()
-            });
-            let object = match sent.await {
-                Ok(object) => object,
-                Err(f) if f.status == Some(304) => return Ok(Fetched::Unchanged),
-                Err(f) if f.is_missing_object() => return Ok(Fetched::Missing),
-                Err(f) => return Err(self.error(&format!("read {key}"), f)),
-            };
-            self.note_key(object.ssekms_key_id());
-            let etag = etag(object.e_tag());
-            match (object.body.collect().await, pauses.next()) {
-                (Ok(bytes), _) => return Ok(Fetched::Changed(Blob { bytes: bytes.to_vec(), etag })),
-                (Err(e), None) => return Err(cut_off(e)),
-                (Err(e), Some(pause)) => {
-                    tracing::debug!(key, error = %e, "the content broke off: asking again");
-                    tokio::time::sleep(pause).await;
-                }
+            })
+        });
+        match asked.await {
+            Ok((object, bytes)) => {
+                self.note_key(object.ssekms_key_id());
+                Ok(Fetched::Changed(Blob { bytes, etag: etag(object.e_tag()) }))
             }
+            Err(Missed::Refused(f)) if f.status == Some(304) => Ok(Fetched::Unchanged),
+            Err(Missed::Refused(f)) if f.is_missing_object() => Ok(Fetched::Missing),
+            Err(Missed::Refused(f)) => Err(self.error(&format!("read {key}"), f)),
+            Err(Missed::CutOff(e)) => Err(cut_off(e)),
         }
     }
 }

@@ -87,12 +87,13 @@ impl Args {
     }
 
     fn timeout(&self) -> Result<Duration> {
-        match u64::try_from(self.drain_timeout.as_nanos()) {
-            Ok(nanos) if nanos > 0 => Ok(Duration::from_nanos(nanos)),
-            _ => {
-                Err(Error::usage("--drain-timeout leaves no time").hint("--no-drain ends the machine without a drain"))
-            }
+        let timeout = self.drain_timeout.to_std();
+        if timeout.is_zero() {
+            return Err(
+                Error::usage("--drain-timeout leaves no time").hint("--no-drain ends the machine without a drain")
+            );
         }
+        Ok(timeout)
     }
 
     /// Says what is going to happen.

@@ -2,12 +2,12 @@
 
 use clap::Args as ClapArgs;
 
-use super::machines::{Lead, columns, push};
+use super::machines::{Lead, show};
 use crate::cli::reach::Reach;
 use crate::cli::session::Session;
 use crate::error::Result;
 use crate::ops::machines::list;
-use crate::ui::{Listing, Output};
+use crate::ui::Output;
 
 /// List the machines of a cluster, with how each stands
 ///
@@ -47,11 +47,6 @@ impl Args {
             session.ui.warn(format!("nodes are not shown: {}", why.chain()));
             session.ui.hint("hint", "--cloud-only does not ask the Kubernetes API");
         }
-        let mut listing = Listing::new("instances", columns(Lead::Instance));
-        for machine in machines.all.iter().filter(|m| m.instance.is_some()) {
-            push(&mut listing, Lead::Instance, machine, session.context.now());
-        }
-        session.ui.listing(&listing, self.output)?;
-        Ok(0)
+        show(session, Lead::Instance, &machines.all, self.output)
     }
 }

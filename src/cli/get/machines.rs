@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 
+use crate::cli::session::Session;
+use crate::error::Result;
 use crate::ops::machines::Machine;
 use crate::ui::money;
 use crate::ui::time::ago;
-use crate::ui::{Cell, Column, Listing, Role};
+use crate::ui::{Cell, Column, Listing, Output, Role};
 
 /// What a row is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +18,25 @@ pub(super) enum Lead {
     Node,
 }
 
-pub(super) fn columns(lead: Lead) -> Vec<Column> {
+/// Prints those machines that have what leads.
+pub(super) fn show(session: &Session, lead: Lead, machines: &[Machine], output: Output) -> Result<u8> {
+    let plural = match lead {
+        Lead::Instance => "instances",
+        Lead::Node => "nodes",
+    };
+    let mut listing = Listing::new(plural, columns(lead));
+    let has_lead = |m: &&Machine| match lead {
+        Lead::Instance => m.instance.is_some(),
+        Lead::Node => m.node.is_some(),
+    };
+    for machine in machines.iter().filter(has_lead) {
+        push(&mut listing, lead, machine, session.context.now());
+    }
+    session.ui.listing(&listing, output)?;
+    Ok(0)
+}
+
+fn columns(lead: Lead) -> Vec<Column> {
     let (first, second) = match lead {
         Lead::Instance => ("id", "node"),
         Lead::Node => ("node", "id"),
@@ -40,7 +60,7 @@ pub(super) fn columns(lead: Lead) -> Vec<Column> {
     ]
 }
 
-pub(super) fn push(listing: &mut Listing, lead: Lead, machine: &Machine, now: Timestamp) {
+fn push(listing: &mut Listing, lead: Lead, machine: &Machine, now: Timestamp) {
     let instance = machine.instance.as_ref();
     let id = instance.map(|i| i.id.clone()).unwrap_or_default();
     let node = machine.node.clone().unwrap_or_default();

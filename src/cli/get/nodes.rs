@@ -2,12 +2,12 @@
 
 use clap::Args as ClapArgs;
 
-use super::machines::{Lead, columns, push};
+use super::machines::{Lead, show};
 use crate::cli::reach::Reach;
 use crate::cli::session::Session;
 use crate::error::Result;
 use crate::ops::machines::list;
-use crate::ui::{Listing, Output};
+use crate::ui::Output;
 
 /// List the nodes of a cluster, with the machine behind each
 #[derive(ClapArgs, Debug)]
@@ -33,11 +33,6 @@ impl Args {
         let (site, specs) = session.site(self.cluster.as_deref()).await?;
         let client = self.reach.connect(&site, &specs).await?;
         let machines = list(&site, &specs, Some(Ok(client)), true).await?;
-        let mut listing = Listing::new("nodes", columns(Lead::Node));
-        for machine in machines.all.iter().filter(|m| m.node.is_some()) {
-            push(&mut listing, Lead::Node, machine, session.context.now());
-        }
-        session.ui.listing(&listing, self.output)?;
-        Ok(0)
+        show(session, Lead::Node, &machines.all, self.output)
     }
 }

@@ -1,5 +1,6 @@
 //! The real cloud: clients, endpoint, retries, and the sweep over all kinds.
 
+pub mod content;
 pub mod error;
 mod issuers;
 pub mod kms;

@@ -11,8 +11,6 @@ pub(super) const CLUSTER_RULES: &[ClusterRule] = &[
     autoscaler_has_groups,
     metrics_server_checks_certificates,
     pod_identity_webhook_is_not_there,
-    cert_manager_is_as_published,
-    cert_manager_zones_need_roles,
     ebs_driver_stays,
     manifests_can_be_fetched,
     assets_come_from_one_place,
@@ -105,32 +103,6 @@ fn pod_identity_webhook_is_not_there(specs: &Specs, report: &mut Report) {
          pod a projected token for the audience amazonaws.com (docs/service-accounts.md has the lines)"
             .to_owned()
     });
-}
-
-fn cert_manager_zones_need_roles(specs: &Specs, report: &mut Report) {
-    let manager = specs.cluster.spec.cert_manager.as_ref();
-    let zones = manager.is_some_and(|c| !c.hosted_zone_ids.is_empty());
-    report.require(!zones, "spec.certManager.hostedZoneIDs", || {
-        "kspot gives cert-manager no rights by itself: list its service account in \
-         spec.iam.serviceAccountExternalPermissions, with a policy for its zones"
-            .to_owned()
-    });
-}
-
-fn cert_manager_is_as_published(specs: &Specs, report: &mut Report) {
-    let Some(manager) = specs.cluster.spec.cert_manager.as_ref().filter(|c| c.installed_by_kspot()) else { return };
-    let fields = [
-        ("image", manager.image.is_some()),
-        ("defaultIssuer", manager.default_issuer.is_some()),
-        ("nameservers", !manager.nameservers.is_empty()),
-        ("featureGates", !manager.feature_gates.is_empty()),
-    ];
-    for (field, _) in fields.iter().filter(|(_, set)| *set) {
-        report.error(
-            format!("spec.certManager.{field}"),
-            "kspot applies cert-manager as its project publishes it: to set this, install it yourself and say managed: false",
-        );
-    }
 }
 
 fn ebs_driver_stays(specs: &Specs, report: &mut Report) {

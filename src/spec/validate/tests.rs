@@ -361,7 +361,6 @@ fn addons() {
                 "the image is for Kubernetes 1.23, the cluster runs 1.36",
             ),
             ("spec.podIdentityWebhook.enabled", "true", "kspot has no such webhook yet"),
-            ("spec.certManager.hostedZoneIDs", "Z1", "serviceAccountExternalPermissions"),
             ("spec.cloudConfig.awsEBSCSIDriver.enabled", "false", "no other driver"),
             ("spec.addons", "[{manifest: 'file:///x'}]", "is neither s3://"),
             ("spec.assets", "{containerRegistry: a, containerProxy: b}", "give one of"),

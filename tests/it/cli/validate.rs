@@ -125,7 +125,7 @@ async fn a_cluster_comes_up() {
         stage.component(component, &control_plane).await;
     }
     // It waits, and ends as soon as the last node is ready: the interval alone would be too late.
-    let waiting = desk.start("validate cluster --wait 50s --interval 45s --kubeconfig ./config", &[]);
+    let waiting = desk.start("validate cluster --wait 50s --interval 60s --kubeconfig ./config", &[]);
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     stage.nodes.set_ready(&worker, true).await;
     let status = tokio::task::spawn_blocking(move || waiting.wait_with_output().unwrap()).await.unwrap();
