@@ -39,6 +39,7 @@ pub mod error;
 pub mod graph;
 pub mod kube;
 pub mod model;
+pub mod node;
 pub mod ops;
 pub mod pki;
 pub mod plan;

@@ -3,9 +3,8 @@
 //! The hashes of the releases that kspot was tested with are here; others come with the facts. A file with neither is
 //! checked against the sum that its project publishes beside it, over TLS.
 
-use serde::Serialize;
-
 use super::Input;
+use crate::node::configuration::{Asset, Checksum};
 use crate::spec::cluster::AssetsSpec;
 use crate::spec::kubernetes::ContainerdConfig;
 use crate::spec::{InstanceGroup, Role};
@@ -20,28 +19,6 @@ pub const CNI_PLUGINS: &str = "1.9.1";
 pub const ECR_CREDENTIAL_PROVIDER: &str = "1.31.7";
 /// The image of the pause container, unless the spec names one.
 pub const SANDBOX_IMAGE: &str = "registry.k8s.io/pause:3.10.1";
-
-/// A file that machines download.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Asset {
-    /// What it is: `kubelet`, `containerd` ...
-    pub name: &'static str,
-    /// Where it is.
-    pub url: String,
-    /// How it is known to be right.
-    #[serde(flatten)]
-    pub checksum: Checksum,
-}
-
-/// How a download is known to be right.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Checksum {
-    /// By its sha256, in hex.
-    Sha256(String),
-    /// By the sha256 that is published at this URL: alone, or on the line that ends with the file's name.
-    Sha256Url(String),
-}
 
 /// Hashes known by heart, by the path of the URL.
 const KNOWN: &[(&str, &str)] = &[
@@ -143,7 +120,7 @@ fn elsewhere(config: &ContainerdConfig, arch: &str) -> Option<Asset> {
         "arm64" => (&packages.url_arm64, &packages.hash_arm64),
         _ => (&packages.url_amd64, &packages.hash_amd64),
     };
-    Some(Asset { name: "containerd", url: url.clone()?, checksum: Checksum::Sha256(hash.clone()?) })
+    Some(Asset { name: "containerd".to_owned(), url: url.clone()?, checksum: Checksum::Sha256(hash.clone()?) })
 }
 
 fn asset(input: &Input<'_>, name: &'static str, (host, path): (&str, &str), sums: &str) -> Asset {
@@ -151,7 +128,7 @@ fn asset(input: &Input<'_>, name: &'static str, (host, path): (&str, &str), sums
     let known = KNOWN.iter().find(|(p, _)| *p == path).map(|(_, hash)| (*hash).to_owned());
     let sha256 = known.or_else(|| input.facts.checksums.get(&original).cloned());
     Asset {
-        name,
+        name: name.to_owned(),
         url: mirrored_file(input.cluster.spec.assets.as_ref(), &original),
         checksum: sha256.map_or_else(|| Checksum::Sha256Url(sums.to_owned()), Checksum::Sha256),
     }

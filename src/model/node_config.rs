@@ -4,93 +4,18 @@
 //! worker gets it from the control plane. What only the control plane needs stands in its own part, so that a change
 //! there replaces no worker.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::Value;
 
-use super::assets::{self, Asset};
+use super::assets;
 use super::security::{API_PORT, CONTROLLER_PORT};
 use super::{Input, tags};
 use crate::error::{Context, Result};
+use crate::node::configuration::{Api, Cloud, Configuration, Host, Network};
 use crate::resource::NodeConfig;
-use crate::spec::kubernetes::{KubeApiServerConfig, KubeControllerManagerConfig, KubeProxyConfig, KubeSchedulerConfig};
-use crate::spec::rolling_update::UpdatePolicy;
-use crate::spec::volume::VolumeMount;
-use crate::spec::{InstanceGroup, Role, Taint};
+use crate::spec::{InstanceGroup, Role};
 
 mod control_plane;
-
-/// The document.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    cluster: &'a str,
-    group: &'a str,
-    role: &'static str,
-    cloud: Cloud<'a>,
-    kubernetes_version: String,
-    /// The labels that the node gets; those that a kubelet may not set for itself are set by the controller.
-    labels: BTreeMap<String, String>,
-    taints: Vec<Taint>,
-    api: Api,
-    network: Network,
-    /// The settings of the spec, the group's on top of the role's on top of the cluster's.
-    kubelet: Value,
-    container_runtime: Value,
-    kube_proxy: KubeProxyConfig,
-    assets: Vec<Asset>,
-    host: Host<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    control_plane: Option<control_plane::ControlPlane<'a>>,
-}
-
-/// Where the machines are.
-#[derive(Serialize)]
-struct Cloud<'a> {
-    account: &'a str,
-    partition: &'a str,
-    region: &'a str,
-}
-
-/// By what names the control plane is called; what addresses these have is found by the machines' tags.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Api {
-    internal_name: String,
-    port: u16,
-    controller_name: String,
-    controller_port: u16,
-}
-
-/// Addresses inside the cluster.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Network {
-    ipv6: bool,
-    vpc_cidrs: Vec<String>,
-    #[serde(rename = "podCIDR", skip_serializing_if = "Option::is_none")]
-    pod_cidr: Option<String>,
-    #[serde(rename = "serviceCIDR")]
-    service_cidr: String,
-    dns_address: String,
-    dns_domain: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    flannel_backend: Option<Value>,
-}
-
-/// The machine below Kubernetes.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Host<'a> {
-    packages: Vec<&'a str>,
-    sysctls: Vec<&'a str>,
-    volume_mounts: &'a [VolumeMount],
-    update_policy: UpdatePolicy,
-    manage_time: bool,
-}
 
 /// The configuration of a group's machines; none for a bastion, which is no node.
 pub(super) fn build(input: &Input<'_>, group: &InstanceGroup) -> Result<Option<NodeConfig>> {
@@ -100,13 +25,17 @@ pub(super) fn build(input: &Input<'_>, group: &InstanceGroup) -> Result<Option<N
     let spec = &input.cluster.spec;
     let control_plane = group.spec.role == Role::ControlPlane;
     let architecture = &super::launch_template::image(input, group)?.architecture;
-    let document = Document {
-        api_version: crate::spec::API_VERSION,
-        kind: "NodeConfiguration",
-        cluster: input.cluster.name(),
-        group: group.name(),
-        role: group.spec.role.label(),
-        cloud: Cloud { account: &input.account.id, partition: &input.account.partition, region: &input.account.region },
+    let document = Configuration {
+        api_version: crate::spec::API_VERSION.to_owned(),
+        kind: "NodeConfiguration".to_owned(),
+        cluster: input.cluster.name().to_owned(),
+        group: group.name().to_owned(),
+        role: group.spec.role.label().to_owned(),
+        cloud: Cloud {
+            account: input.account.id.clone(),
+            partition: input.account.partition.clone(),
+            region: input.account.region.clone(),
+        },
         kubernetes_version: spec.kubernetes_version().to_string(),
         labels: tags::labels(group),
         taints: group.spec.effective_taints(),
@@ -168,13 +97,13 @@ fn container_runtime(input: &Input<'_>, group: &InstanceGroup) -> Result<Value> 
     Ok(all)
 }
 
-fn host<'a>(input: &Input<'a>, group: &'a InstanceGroup) -> Host<'a> {
+fn host(input: &Input<'_>, group: &InstanceGroup) -> Host {
     let spec = &input.cluster.spec;
-    let both = |a: &'a [String], b: &'a [String]| a.iter().chain(b).map(String::as_str).collect();
+    let both = |a: &[String], b: &[String]| a.iter().chain(b).cloned().collect();
     Host {
         packages: both(&spec.packages, &group.spec.packages),
         sysctls: both(&spec.sysctl_parameters, &group.spec.sysctl_parameters),
-        volume_mounts: &group.spec.volume_mounts,
+        volume_mounts: group.spec.volume_mounts.clone(),
         update_policy: group.spec.update_policy.or(spec.update_policy).unwrap_or_default(),
         manage_time: spec.ntp.as_ref().and_then(|n| n.managed).unwrap_or(true),
     }

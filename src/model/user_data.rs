@@ -5,11 +5,10 @@
 //! changes, and with it the launch template, only when a machine would come up differently. The configuration that the
 //! agent reads next is an object of its own, named here with its hash.
 
-use serde::Serialize;
-
 use super::security::CONTROLLER_PORT;
 use super::{AgentBinary, Input, Store};
 use crate::error::{Error, Result};
+use crate::node::boot::{self, Boot, Controller, Reference};
 use crate::resource::NodeConfig;
 use crate::spec::instance_group::{UserData, UserDataType};
 use crate::spec::{InstanceGroup, Role};
@@ -35,41 +34,6 @@ pub(super) const PARTS: [(&str, &str); 5] = [
     ("main.sh", MAIN),
 ];
 
-/// What the agent is told when it starts: `/etc/kspot/boot.yaml`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Boot<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    cluster: &'a str,
-    group: &'a str,
-    role: &'static str,
-    region: &'a str,
-    configuration: Configuration,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    store: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    store_region: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    controller: Option<Controller>,
-}
-
-/// The configuration of the machine: its key in the state store, from the store's root, and the hash of its text.
-#[derive(Serialize)]
-struct Configuration {
-    key: String,
-    sha256: String,
-}
-
-/// Whom a worker asks.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Controller {
-    name: String,
-    port: u16,
-    certificate_authority: &'static str,
-}
-
 /// The user data of a group's machines; none for a bastion, which is no node, unless the spec adds some.
 pub(super) fn build(input: &Input<'_>, group: &InstanceGroup, config: Option<&NodeConfig>) -> Result<String> {
     let own = config.map(|config| script(input, group, config)).transpose()?;
@@ -90,7 +54,7 @@ pub(super) fn build(input: &Input<'_>, group: &InstanceGroup, config: Option<&No
 
 fn script(input: &Input<'_>, group: &InstanceGroup, config: &NodeConfig) -> Result<String> {
     let agent = agent(input, group)?;
-    let boot = boot(input, group, config)?;
+    let document = document(input, group, config)?;
     let names = input.names();
     let mut variables = vec![
         ("CLUSTER", input.cluster.name().to_owned()),
@@ -99,7 +63,7 @@ fn script(input: &Input<'_>, group: &InstanceGroup, config: &NodeConfig) -> Resu
         ("AGENT", "/opt/kspot/bin/kspot".to_owned()),
         ("AGENT_SHA256", agent.sha256.clone()),
     ];
-    let mut files = vec![("/etc/kspot/boot.yaml", boot)];
+    let mut files = vec![(boot::PATH, document)];
     let source = match (group.spec.role, input.store) {
         (Role::ControlPlane, Store::S3 { bucket, region, .. }) => {
             let host = format!("s3.{region}.{}", input.dns_suffix());
@@ -118,7 +82,7 @@ fn script(input: &Input<'_>, group: &InstanceGroup, config: &NodeConfig) -> Resu
             variables.push(("CONTROLLER", names.controller()));
             variables.push(("CONTROLLER_PORT", CONTROLLER_PORT.to_string()));
             variables.push(("AGENT_PATH", format!("bin/{file}")));
-            files.push(("/etc/kspot/ca.crt", input.facts.authorities.clone()));
+            files.push((boot::AUTHORITY, input.facts.authorities.clone()));
             FROM_CONTROL_PLANE
         }
     };
@@ -141,28 +105,28 @@ fn agent<'a>(input: &Input<'a>, group: &InstanceGroup) -> Result<&'a AgentBinary
     })
 }
 
-fn boot(input: &Input<'_>, group: &InstanceGroup, config: &NodeConfig) -> Result<String> {
+fn document(input: &Input<'_>, group: &InstanceGroup, config: &NodeConfig) -> Result<String> {
     let control_plane = group.spec.role == Role::ControlPlane;
     let boot = Boot {
-        api_version: crate::spec::API_VERSION,
-        kind: "Boot",
-        cluster: input.cluster.name(),
-        group: group.name(),
-        role: group.spec.role.label(),
-        region: &input.account.region,
-        configuration: Configuration {
+        api_version: crate::spec::API_VERSION.to_owned(),
+        kind: "Boot".to_owned(),
+        cluster: input.cluster.name().to_owned(),
+        group: group.name().to_owned(),
+        role: group.spec.role.label().to_owned(),
+        region: input.account.region.clone(),
+        configuration: Reference {
             key: Keys::of(input.cluster.name())?.node(&config.name()),
             sha256: sha256(config.text.as_bytes()),
         },
         store: control_plane.then(|| input.store.to_string()),
         store_region: match input.store {
-            Store::S3 { region, .. } if control_plane => Some(region),
+            Store::S3 { region, .. } if control_plane => Some(region.clone()),
             _ => None,
         },
         controller: (!control_plane).then(|| Controller {
             name: input.names().controller(),
             port: CONTROLLER_PORT,
-            certificate_authority: "/etc/kspot/ca.crt",
+            certificate_authority: boot::AUTHORITY.to_owned(),
         }),
     };
     super::node_config::to_yaml(&boot)

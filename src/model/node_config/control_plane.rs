@@ -2,87 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
-
-use super::{Input, InstanceGroup, KubeApiServerConfig, KubeControllerManagerConfig, KubeSchedulerConfig, Role};
+use super::{Input, InstanceGroup, Role};
 use crate::error::{Error, Result};
 use crate::model::assets;
 use crate::model::issuer::{self, Issuer};
+use crate::node::configuration::{Backups, ControlPlane, Etcd, Member, ServiceAccounts};
 use crate::spec::complete::default_etcd_version;
 use crate::spec::etcd::{EtcdCluster, EtcdMember};
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ControlPlane<'a> {
-    etcd: Vec<Etcd<'a>>,
-    /// Names and addresses in the API server's certificate. That of its load balancer is looked up by the machine.
-    certificate_names: BTreeSet<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    load_balancer: Option<String>,
-    /// The record that follows the machines when there is no load balancer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    published_name: Option<String>,
-    /// The zone of that record, if it existed before the cluster; else the zone that is called like the cluster.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    published_zone: Option<&'a str>,
-    /// The instance profiles (ARNs) of machines that may join as workers.
-    worker_profiles: BTreeSet<String>,
-    api_server: KubeApiServerConfig,
-    /// Absent: the API server issues tokens under kubeadm's default name, for nobody outside.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    service_accounts: Option<ServiceAccounts>,
-    controller_manager: KubeControllerManagerConfig,
-    scheduler: KubeSchedulerConfig,
-    #[serde(rename = "keyStoreKMSKey", skip_serializing_if = "Option::is_none")]
-    key_store_kms_key: Option<&'a str>,
-}
-
-/// One etcd cluster, and which member of it this machine is.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Etcd<'a> {
-    name: &'a str,
-    member: &'a str,
-    members: Vec<Member<'a>>,
-    image: String,
-    client_port: u16,
-    peer_port: u16,
-    cpu_request: String,
-    memory_request: String,
-    backups: Backups,
-}
-
-/// Under which name the API server issues tokens, and for whom.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ServiceAccounts {
-    /// `--service-account-issuer`, in this order: the first one is in new tokens, the others are accepted.
-    issuers: [String; 2],
-    /// `--service-account-jwks-uri`
-    #[serde(rename = "jwksURI")]
-    jwks_uri: String,
-    /// `--api-audiences`
-    audiences: Vec<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Member<'a> {
-    name: &'a str,
-    peer_name: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Backups {
-    /// Absent: `backups/etcd/<name>` below the cluster in the state store.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    store: Option<String>,
-    interval: String,
-    retention_days: u32,
-}
-
-pub(super) fn of<'a>(input: &Input<'a>, group: &InstanceGroup) -> Result<ControlPlane<'a>> {
+pub(super) fn of(input: &Input<'_>, group: &InstanceGroup) -> Result<ControlPlane> {
     let spec = &input.cluster.spec;
     let etcd = spec.etcd_clusters.iter().enumerate().map(|(place, cluster)| {
         let runs = |m: &&EtcdMember| m.instance_group == group.name();
@@ -97,27 +25,31 @@ pub(super) fn of<'a>(input: &Input<'a>, group: &InstanceGroup) -> Result<Control
         certificate_names: certificate_names(input),
         load_balancer: behind_balancer.then(|| input.names().balancer("api")),
         published_name: input.cluster.api_public_name().filter(|_| !behind_balancer),
-        published_zone: input.facts.hosted_zone.as_deref().filter(|_| !behind_balancer),
+        published_zone: input.facts.hosted_zone.clone().filter(|_| !behind_balancer),
         worker_profiles: worker_profiles(input),
         api_server: spec.kube_api_server.clone().unwrap_or_default(),
         service_accounts: service_accounts(input)?,
         controller_manager: spec.kube_controller_manager.clone().unwrap_or_default(),
         scheduler: spec.kube_scheduler.clone().unwrap_or_default(),
-        key_store_kms_key: spec.key_store_kms_key.as_deref(),
+        key_store_kms_key: spec.key_store_kms_key.clone(),
     })
 }
 
 /// The ports are kOps': clients from 4001 on, peers from 2380 on; workers reach none of them.
-fn etcd<'a>(input: &Input<'_>, place: usize, cluster: &'a EtcdCluster, member: &'a EtcdMember) -> Etcd<'a> {
+fn etcd(input: &Input<'_>, place: usize, cluster: &EtcdCluster, member: &EtcdMember) -> Etcd {
     let version = cluster.version.as_deref().unwrap_or(default_etcd_version(input.cluster.spec.kubernetes_version()));
     let offset = u16::try_from(place).unwrap_or_default();
     let manager = cluster.manager.as_ref();
     let peer_name = |m: &str| format!("{m}.etcd-{}.internal.{}", cluster.name, input.cluster.name());
     let cpu = if cluster.name == "main" { "200m" } else { "100m" };
     Etcd {
-        name: &cluster.name,
-        member: &member.name,
-        members: cluster.etcd_members.iter().map(|m| Member { name: &m.name, peer_name: peer_name(&m.name) }).collect(),
+        name: cluster.name.clone(),
+        member: member.name.clone(),
+        members: cluster
+            .etcd_members
+            .iter()
+            .map(|m| Member { name: m.name.clone(), peer_name: peer_name(&m.name) })
+            .collect(),
         image: assets::image(input, &format!("registry.k8s.io/etcd:{version}-0")),
         client_port: 4001 + offset,
         peer_port: 2380 + offset,
@@ -140,7 +72,7 @@ fn service_accounts(input: &Input<'_>) -> Result<Option<ServiceAccounts>> {
     Ok(Some(ServiceAccounts {
         audiences: audiences.map(str::to_owned).collect(),
         jwks_uri: issuer.keys_url(),
-        issuers: [issuer.url(), inside],
+        issuers: vec![issuer.url(), inside],
     }))
 }
 

@@ -93,7 +93,7 @@ fn third_party_sets() {
     assert!(taken("registry.k8s.io/kube-apiserver:v1.36.4").starts_with("registry.example.com/kube-apiserver"));
     assert!(taken("quay.io/jetstack/controller:v1").starts_with("registry.example.com/jetstack/controller"));
     assert!(taken("flannel-io/flannel:").starts_with("registry.example.com/flannel-io/"));
-    assert!(desk.fails(1, "set cluster spec.certManager.defaultIssuer=le").contains("managed: false"));
+    assert!(desk.fails(2, "set cluster spec.certManager.defaultIssuer=le").contains("managed: false"));
     desk.ok("set cluster spec.certManager.managed=false");
     assert!(desk.ok("update cluster --yes").stdout.contains("- addon/cert-manager"));
 }
