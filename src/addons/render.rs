@@ -34,6 +34,12 @@ pub struct Rendered {
 }
 
 impl Rendered {
+    /// As the state store holds it.
+    pub fn stored(name: &str, version: &str, text: &str) -> Result<Self> {
+        let objects = objects(name, text)?;
+        Ok(Rendered { name: name.to_owned(), version: version.to_owned(), objects, ready: Vec::new() })
+    }
+
     /// The objects as a stream of YAML documents.
     pub fn yaml(&self) -> String {
         let text = |object: &Value| serde_yaml::to_string(object).unwrap_or_default();

@@ -23,6 +23,7 @@ mod iam;
 mod instance_types;
 mod lock;
 mod man;
+mod node;
 mod promote;
 mod reach;
 mod replace;
@@ -106,6 +107,8 @@ enum Command {
     Version(version::Args),
     Completion(completion::Args),
     Man(man::Args),
+    #[command(hide = true)]
+    Node(node::Args),
 }
 
 impl Command {
@@ -138,6 +141,7 @@ impl Command {
             Command::Version(args) => args.run(session),
             Command::Completion(args) => args.run(session),
             Command::Man(args) => args.run(session),
+            Command::Node(args) => args.run(session).await,
         }
     }
 }

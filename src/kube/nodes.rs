@@ -1,4 +1,4 @@
-//! The nodes as they are, listed once.
+//! The nodes as they are, looked at once.
 
 use kube::Client;
 use kube::api::{Api, ListParams};
@@ -23,4 +23,15 @@ pub async fn list(client: &Client) -> Result<Vec<Node>> {
             None => return Ok(nodes),
         }
     }
+}
+
+/// Whether a node is ready, and whose it is, as its provider id says; none if there is no such node.
+pub async fn standing(client: &Client, name: &str) -> Result<Option<(bool, String)>> {
+    let api = Api::<k8s_openapi::api::core::v1::Node>::all(client.clone());
+    let node = api.get_opt(name).await.map_err(|e| error::of(&format!("look at node {name}"), e))?;
+    Ok(node.map(|node| {
+        let conditions = node.status.and_then(|s| s.conditions).unwrap_or_default();
+        let ready = conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True");
+        (ready, node.spec.and_then(|s| s.provider_id).unwrap_or_default())
+    }))
 }

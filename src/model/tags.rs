@@ -28,7 +28,7 @@ pub(super) fn owned(input: &Input<'_>, name: &str) -> Tags {
 }
 
 /// The keys that say "control plane": kOps' and the ones before them.
-pub(super) fn role_tags(role: Role) -> Tags {
+pub fn role_tags(role: Role) -> Tags {
     let keys: &[&str] = match role {
         Role::ControlPlane => &["control-plane", "master"],
         Role::Node => &["node"],

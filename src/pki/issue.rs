@@ -3,8 +3,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize, SanType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, PublicKeyData,
+    RsaKeySize, SanType,
 };
 use time::OffsetDateTime;
 
@@ -71,11 +72,44 @@ pub fn authority(name: Name, cluster: &str, now: Timestamp) -> Result<Pair> {
 
 /// A certificate that an authority signs, with a new key.
 pub fn leaf(authority: &Pair, wanted: &Leaf, now: Timestamp) -> Result<Pair> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|e| failed(&wanted.common_name, e))?;
+    Ok(Pair { public: signed(authority, wanted, &key, now)?, private: key.serialize_pem() })
+}
+
+/// A certificate that an authority signs, for a key that somebody else holds.
+pub fn certify(authority: &Pair, wanted: &Leaf, key: &PublicKey, now: Timestamp) -> Result<String> {
+    signed(authority, wanted, &key.0, now)
+}
+
+/// A public key whose owner has shown that he holds the private one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey(rcgen::PublicKey);
+
+impl PublicKey {
+    /// The key of a request (PKCS #10, PEM) that it has signed itself. Whatever else the request says counts for nothing:
+    /// who it is for is decided by who signs.
+    pub fn of_request(pem: &str) -> Result<Self> {
+        let odd = |e| Error::failed("it is no certificate request, or not signed by its own key").because(e);
+        let request = CertificateSigningRequestParams::from_pem(pem).map_err(odd)?;
+        Ok(PublicKey(request.public_key))
+    }
+}
+
+/// A new key, and the request for a certificate that proves that one has it. It names nobody.
+pub fn request() -> Result<(String, String)> {
+    let what = "a new key";
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|e| failed(what, e))?;
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    let request = params.serialize_request(&key).and_then(|request| request.pem()).map_err(|e| failed(what, e))?;
+    Ok((key.serialize_pem(), request))
+}
+
+fn signed(authority: &Pair, wanted: &Leaf, key: &impl PublicKeyData, now: Timestamp) -> Result<String> {
     let what = &wanted.common_name;
     let signer = KeyPair::from_pem(&authority.private).map_err(|e| failed("the authority's key", e))?;
     let issuer = Issuer::from_ca_cert_pem(&authority.public, signer).map_err(|e| failed("the authority", e))?;
     let ends = super::certificate::read(&authority.public)?.not_after;
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|e| failed(what, e))?;
     let mut params = CertificateParams::default();
     params.distinguished_name = subject(what, &wanted.organizations);
     params.is_ca = IsCa::ExplicitNoCa;
@@ -89,8 +123,7 @@ pub fn leaf(authority: &Pair, wanted: &Leaf, now: Timestamp) -> Result<Pair> {
     params.use_authority_key_identifier_extension = true;
     params.not_before = moment(now - SKEW)?;
     params.not_after = moment((now + wanted.life).min(ends))?;
-    let certificate = params.signed_by(&key, &issuer).map_err(|e| failed(what, e))?;
-    Ok(Pair { public: certificate.pem(), private: key.serialize_pem() })
+    params.signed_by(key, &issuer).map(|certificate| certificate.pem()).map_err(|e| failed(what, e))
 }
 
 fn subject(common_name: &str, organizations: &[String]) -> DistinguishedName {

@@ -142,7 +142,12 @@ impl Keys {
         self.below("backups/etcd/")
     }
 
-    /// The prefix of the boot status that control-plane nodes write.
+    /// How far the boot of a machine got.
+    pub fn boot_status(&self, instance: &str) -> String {
+        self.below(&format!("status/{instance}.json"))
+    }
+
+    /// The prefix of the boot statuses, which control-plane nodes write.
     pub fn status(&self) -> String {
         self.below("status/")
     }

@@ -40,6 +40,17 @@ impl MakeWriter<'_> for Ui {
     }
 }
 
+impl Ui {
+    /// Sends the log to stderr from now on, for what runs as a service; the journal has the time. `-v` says more.
+    pub fn log(&self) {
+        let level = if self.verbosity() > 0 { "kspot=debug" } else { "kspot=info" };
+        let filter = tracing_subscriber::EnvFilter::new(level);
+        let log = tracing_subscriber::fmt().with_writer(self.clone()).with_env_filter(filter);
+        // A second one would be a mistake of ours that must not end the service.
+        let _ = log.with_ansi(false).with_target(false).without_time().try_init();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

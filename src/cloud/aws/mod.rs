@@ -2,6 +2,7 @@
 
 pub mod content;
 pub mod error;
+pub mod identity;
 mod issuers;
 pub mod kms;
 mod leftovers;
@@ -9,6 +10,7 @@ pub mod lookup;
 pub mod once;
 pub mod quotas;
 pub mod sizes;
+pub mod sts;
 mod sweep;
 pub mod terminate;
 mod trouble;

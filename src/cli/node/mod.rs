@@ -1,0 +1,31 @@
+//! `kspot node`: what runs on the machines. Not for people: the help does not show it.
+
+mod controller;
+
+use clap::{Args as ClapArgs, Subcommand};
+
+use super::session::Session;
+use crate::error::Result;
+
+/// Run a part of a node (on the cluster's machines)
+#[derive(ClapArgs, Debug)]
+#[command(before_help = "Examples:
+  kspot node controller
+")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    Controller(controller::Args),
+}
+
+impl Args {
+    pub(super) async fn run(self, session: &Session) -> Result<u8> {
+        match self.what {
+            What::Controller(args) => args.run(session).await,
+        }
+    }
+}
