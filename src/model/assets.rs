@@ -125,8 +125,9 @@ fn elsewhere(config: &ContainerdConfig, arch: &str) -> Option<Asset> {
 
 fn asset(input: &Input<'_>, name: &'static str, (host, path): (&str, &str), sums: &str) -> Asset {
     let original = format!("https://{host}{path}");
+    let own = input.cluster.spec.assets.as_ref().and_then(|a| a.checksums.get(path)).cloned();
     let known = KNOWN.iter().find(|(p, _)| *p == path).map(|(_, hash)| (*hash).to_owned());
-    let sha256 = known.or_else(|| input.facts.checksums.get(&original).cloned());
+    let sha256 = own.or(known).or_else(|| input.facts.checksums.get(&original).cloned());
     Asset {
         name: name.to_owned(),
         url: mirrored_file(input.cluster.spec.assets.as_ref(), &original),

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest;
 
 use crate::context::Context;
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::model::AgentBinary;
-use crate::state::Keys;
+use crate::resource::{Desired, Resource};
+use crate::state::{Keys, Store};
 
 /// The environment variable that names the directory with the binaries.
 pub const DIRECTORY: &str = "KSPOT_AGENT_DIR";
@@ -29,6 +30,31 @@ pub fn agents(context: &Context, keys: &Keys) -> Result<BTreeMap<String, AgentBi
         found.insert((*aws).to_owned(), AgentBinary { key: keys.binary("linux", release, &sha256), sha256 });
     }
     Ok(found)
+}
+
+/// Puts the agents into the store that machines of this desired state fetch, unless they are there.
+pub async fn publish(context: &Context, store: &dyn Store, agents: &BTreeMap<String, AgentBinary>, desired: &Desired) -> Result<()> {
+    for (aws, release) in ARCHITECTURES {
+        let Some(agent) = agents.get(*aws).filter(|agent| is_used(agent, desired)) else { continue };
+        if store.list(&agent.key, None).await?.iter().any(|entry| entry.key == agent.key) {
+            continue;
+        }
+        let gone = || Error::failed(format!("the node agent for {release} is gone"));
+        let file = binary(context, release).ok_or_else(gone)?;
+        if sha256_of(&file)? != agent.sha256 {
+            return Err(Error::failed(format!("the node agent {} was changed meanwhile", file.display()))
+                .hint("run the command again"));
+        }
+        store.put_file(&agent.key, &file, &agent.sha256).await?;
+    }
+    Ok(())
+}
+
+fn is_used(agent: &AgentBinary, desired: &Desired) -> bool {
+    desired.values().any(|resource| match resource {
+        Resource::LaunchTemplate(template) => template.data.user_data.contains(&agent.sha256),
+        _ => false,
+    })
 }
 
 fn binary(context: &Context, release: &str) -> Option<PathBuf> {

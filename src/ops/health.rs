@@ -125,7 +125,7 @@ impl<'a> Health<'a> {
 
     async fn snapshots(&self) -> Result<Option<Snapshots>> {
         let (since, newest) = futures::try_join!(self.store.etcd_created(), self.store.newest_etcd_snapshot())?;
-        Ok(since.map(|since| Snapshots { since, newest }))
+        Ok(since.map(|created| Snapshots { since: created.when, newest }))
     }
 }
 

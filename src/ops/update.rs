@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::manifests;
+use super::{agent, manifests};
 use super::prepare::{Extent, Prepared, Site, prepare};
 use super::specs::{self, open};
 use crate::apply::{self, Outcome, Reporter};
@@ -62,6 +62,7 @@ async fn locked(
     }
     let prepared = with_keys(site, store, prepared).await?;
     manifests::record(store, &prepared.new_sources, false).await?;
+    agent::publish(&site.context, site.store.as_ref(), &prepared.known.facts.agent, &prepared.desired).await?;
     let mut applied = record(site, &prepared, Recorded::Running);
     store.set_applied(&applied).await?;
     let outcome = apply::run(&prepared.plan, &prepared.live, &site.cloud, watch.reporter, watch.stop).await?;

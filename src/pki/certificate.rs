@@ -33,6 +33,26 @@ pub fn read(pem: &str) -> Result<Said> {
     })
 }
 
+/// The DNS names and addresses that the first certificate of a PEM text is for.
+pub fn names(pem: &str) -> Result<Vec<String>> {
+    use x509_parser::extensions::GeneralName;
+    with(pem, |certificate| {
+        let extension = certificate.subject_alternative_name();
+        let extension = extension.map_err(|e| Error::failed("a certificate's names can't be read").because(e))?;
+        let names = extension.into_iter().flat_map(|e| e.value.general_names.iter());
+        Ok(names
+            .filter_map(|name| match name {
+                GeneralName::DNSName(name) => Some((*name).to_owned()),
+                GeneralName::IPAddress(bytes) => match bytes.len() {
+                    4 => <[u8; 4]>::try_from(*bytes).ok().map(|b| std::net::Ipv4Addr::from(b).to_string()),
+                    _ => <[u8; 16]>::try_from(*bytes).ok().map(|b| std::net::Ipv6Addr::from(b).to_string()),
+                },
+                _ => None,
+            })
+            .collect())
+    })
+}
+
 fn with<T>(pem: &str, look: impl FnOnce(&X509Certificate<'_>) -> Result<T>) -> Result<T> {
     let (_, block) = parse_x509_pem(pem.as_bytes()).map_err(|e| Error::failed("a certificate is no PEM").because(e))?;
     let certificate = block.parse_x509().map_err(|e| Error::failed("a certificate can't be read").because(e))?;

@@ -173,6 +173,9 @@ block! {
         pub container_proxy: Option<String>,
         /// URL (`https://` or `s3://`) below which copies of every file lie.
         pub file_repository: Option<String>,
+        /// SHA-256 of files that are not what their projects released, by the path of their URL: builds of one's own, for
+        /// example `/release/v1.36.3/bin/linux/amd64/kubelet`.
+        pub checksums: BTreeMap<String, String>,
     }
 }
 

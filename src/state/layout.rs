@@ -137,6 +137,11 @@ impl Keys {
         self.below("etcd/created")
     }
 
+    /// The marker that a member of an etcd cluster was seeded.
+    pub fn etcd_member(&self, etcd: &str, member: &str) -> String {
+        self.below(&format!("etcd/members/{etcd}/{member}"))
+    }
+
     /// The prefix of etcd's snapshots.
     pub fn etcd_backups(&self) -> String {
         self.below("backups/etcd/")

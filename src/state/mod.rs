@@ -5,13 +5,15 @@
 //!   the place itself.
 //! * [`cluster`] is one cluster's part of a store. [`specs`] reads its specs, [`change`] changes them through one
 //!   revision, [`history`] reads and compares revisions, [`schema`] keeps an older kspot from writing.
-//! * [`lock`] lets one process at a time change AWS; [`applied`] records how the last apply ended; [`status`] is what machines tell.
+//! * [`lock`] lets one process at a time change AWS; [`applied`] records how the last apply ended; [`status`] is what machines tell,
+//!   [`etcd`] what keeps them from seeding a cluster twice.
 
 pub mod applied;
 pub mod bucket;
 pub mod change;
 pub mod cluster;
 pub mod directory;
+pub mod etcd;
 pub mod history;
 mod index;
 pub mod layout;

@@ -5,6 +5,7 @@
 //! reads the object back, and counts as done if the object is what it wrote.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use aws_sdk_s3::config::Region;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, Object, ObjectIdentifier};
+use base64::Engine as _;
 use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
 
 use super::store::{Blob, Entry, Etag, Fetched, Level, Precondition, PutError, Store};
@@ -287,6 +289,23 @@ impl Store for S3 {
             return Ok(found.etag);
         }
         Err(self.error(&format!("write {key}"), failure).into())
+    }
+
+    async fn put_file(&self, key: &str, file: &Path, sha256: &str) -> Result<()> {
+        let digits: Vec<u8> = (0..sha256.len() / 2)
+            .filter_map(|i| u8::from_str_radix(sha256.get(2 * i..2 * i + 2)?, 16).ok())
+            .collect();
+        // S3 refuses what is not what the sum says.
+        let sum = base64::engine::general_purpose::STANDARD.encode(digits);
+        let sent = self.call(|client| {
+            let request = client.put_object().bucket(&self.bucket).key(self.full(key)).checksum_sha256(&sum);
+            async move {
+                // Read from the disk, again for each attempt.
+                let body = ByteStream::from_path(file).await.map_err(SdkError::construction_failure)?;
+                request.body(body).customize().send().await
+            }
+        });
+        sent.await.map(|_| ()).map_err(|f| self.error(&format!("write {key}"), f))
     }
 
     async fn delete(&self, key: &str, when: Precondition) -> Result<(), PutError> {

@@ -1,10 +1,11 @@
-//! What machines tell by the store: how far each boot got, that etcd was seeded, and the snapshots of it.
+//! What machines tell by the store: how far each boot got, and the snapshots of etcd.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::ClusterStore;
+use super::store::Precondition;
 use crate::error::{Error, Result};
 
 /// How far a machine's boot got: `status/<instance>.json`.
@@ -18,15 +19,10 @@ pub struct BootStatus {
     /// What went wrong in it, if something did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// When the boot began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Timestamp>,
     /// When it wrote this.
-    pub when: Timestamp,
-}
-
-/// The marker that etcd was seeded: `etcd/created`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct EtcdCreated {
-    /// When.
     pub when: Timestamp,
 }
 
@@ -45,13 +41,14 @@ impl ClusterStore {
         Ok(read.into_iter().flatten().filter_map(|blob| serde_json::from_slice(&blob.bytes).ok()).collect())
     }
 
-    /// When etcd was seeded; none if it was not.
-    pub async fn etcd_created(&self) -> Result<Option<Timestamp>> {
-        let key = self.keys().etcd_created();
-        let Some(blob) = self.store().get(&key).await? else { return Ok(None) };
-        let marker: EtcdCreated = serde_json::from_slice(&blob.bytes)
-            .map_err(|e| Error::failed(format!("{key} in {} can't be read", self.store().describe())).because(e))?;
-        Ok(Some(marker.when))
+    /// Keeps what a machine says of its boot, in place of what it said before.
+    pub async fn keep_boot(&self, status: &BootStatus) -> Result<()> {
+        let key = format!("{}{}.json", self.keys().status(), status.instance);
+        let text = serde_json::to_vec(status).map_err(|e| Error::failed(format!("can't write {key}")).because(e))?;
+        let written = self.store().put(&key, &text, Precondition::None).await;
+        written
+            .map(|_| ())
+            .map_err(|e| e.or_conflict(|| Error::conflict(format!("{key} was written by somebody else"))))
     }
 
     /// When the newest snapshot of etcd was taken.
@@ -90,6 +87,7 @@ mod tests {
             instance: instance.into(),
             phase: "downloading".into(),
             error: Some("404".into()),
+            began: None,
             when: "2026-11-21T10:00:00Z".parse().unwrap(),
         };
         let put = async |key: &str, text: Vec<u8>| {
@@ -98,12 +96,13 @@ mod tests {
         put("status/i-1.json", serde_json::to_vec(&status("i-1")).unwrap()).await;
         put("status/i-2.json", serde_json::to_vec(&status("i-2")).unwrap()).await;
         put("status/i-3.json", b"{".to_vec()).await;
-        put("etcd/created", br#"{"when": "2026-11-21T09:00:00Z"}"#.to_vec()).await;
+        put("etcd/created", br#"{"when": "2026-11-21T09:00:00Z", "token": "t", "members": {"main": ["a"]}}"#.to_vec())
+            .await;
         put("backups/etcd/20261121T100000Z-a.db", Vec::new()).await;
         put("backups/etcd/20261121T101500Z-a.db", Vec::new()).await;
         put("backups/etcd/notes", Vec::new()).await;
         assert_eq!(store.boots(&["i-1".into(), "i-3".into()]).await.unwrap(), [status("i-1")]);
-        assert_eq!(store.etcd_created().await.unwrap(), Some("2026-11-21T09:00:00Z".parse().unwrap()));
+        assert_eq!(store.etcd_created().await.unwrap().unwrap().when, "2026-11-21T09:00:00Z".parse().unwrap());
         assert_eq!(store.newest_etcd_snapshot().await.unwrap(), Some("2026-11-21T10:15:00Z".parse().unwrap()));
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 
 /// The version of an object's content as the store names it. Equal content may have equal etags.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -162,6 +162,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Writes an object in one step if the precondition holds. Gives the new version. A write that did happen is
     /// reported as done even when the first answer was lost on the way.
     async fn put(&self, key: &str, bytes: &[u8], when: Precondition) -> Result<Etag, PutError>;
+
+    /// Writes a large object out of a file, whose sha256 is given in hex; a store need not hold it in memory.
+    async fn put_file(&self, key: &str, file: &std::path::Path, sha256: &str) -> Result<()> {
+        let _ = sha256;
+        let doing = || format!("read {}", file.display());
+        let bytes = tokio::fs::read(file).await.context(doing)?;
+        let written = self.put(key, &bytes, Precondition::None).await;
+        written.map(|_| ()).map_err(|e| e.or_conflict(|| Error::conflict(format!("{key} was written by somebody else"))))
+    }
 
     /// Deletes an object if the precondition holds; an object that is already gone is deleted.
     async fn delete(&self, key: &str, when: Precondition) -> Result<(), PutError>;

@@ -1,5 +1,6 @@
 //! `kspot node`: what runs on the machines. Not for people: the help does not show it.
 
+mod boot;
 mod controller;
 
 use clap::{Args as ClapArgs, Subcommand};
@@ -19,13 +20,19 @@ pub(super) struct Args {
 
 #[derive(Subcommand, Debug)]
 enum What {
+    Boot(boot::BootArgs),
     Controller(controller::Args),
+    Install(boot::InstallArgs),
+    Keep(boot::KeepArgs),
 }
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
         match self.what {
+            What::Boot(args) => args.run(session).await,
             What::Controller(args) => args.run(session).await,
+            What::Install(args) => args.run().await,
+            What::Keep(args) => args.run(session).await,
         }
     }
 }

@@ -7,6 +7,7 @@ mod issuers;
 pub mod kms;
 mod leftovers;
 pub mod lookup;
+pub mod metadata;
 pub mod once;
 pub mod quotas;
 pub mod sizes;
@@ -14,6 +15,7 @@ pub mod sts;
 mod sweep;
 pub mod terminate;
 mod trouble;
+pub mod volumes;
 
 use std::sync::Arc;
 use std::time::Duration;

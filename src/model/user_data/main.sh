@@ -17,4 +17,4 @@ until install_agent; do
   pause=$((pause < 30 ? pause * 2 : 60))
 done
 say 'agent installed'
-exec "$AGENT" node boot --config /etc/kspot/boot.yaml
+exec "$AGENT" node install --config /etc/kspot/boot.yaml

@@ -187,6 +187,7 @@ async fn keep(parts: &Parts, peer: IpAddr, instance: &str, proven: bool, error: 
             instance: instance.to_owned(),
             phase: PHASE.to_owned(),
             error: Some(error),
+            began: None,
             when: parts.home.context.now(),
         };
         parts.book.tell(status).await;

@@ -1,0 +1,77 @@
+//! The volumes of etcd's members, as machines of the control plane use them.
+
+use super::{AwsCloud, AwsError};
+use crate::error::{Error, Result};
+use crate::resource::volume::ETCD_TAG;
+
+/// Device names for attached volumes, as EC2 recommends them.
+const DEVICES: std::ops::RangeInclusive<u8> = b'f'..=b'p';
+
+/// A member's volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberVolume {
+    /// `vol-...`
+    pub id: String,
+    /// The etcd cluster.
+    pub etcd: String,
+    /// The member.
+    pub member: String,
+    /// The availability zone.
+    pub zone: String,
+    /// The instance that it is attached to, or is being.
+    pub instance: Option<String>,
+    /// How far that is: `attaching`, `attached`, `detaching` ...
+    pub attachment: String,
+}
+
+impl AwsCloud {
+    /// The volumes of a cluster's etcd members: one paged sweep.
+    pub async fn member_volumes(&self, cluster: &str) -> Result<Vec<MemberVolume>> {
+        let mut pages = self
+            .ec2
+            .describe_volumes()
+            .filters(super::ec2_cluster_filter(cluster))
+            .filters(aws_sdk_ec2::types::Filter::builder().name("tag-key").values(format!("{ETCD_TAG}*")).build())
+            .into_paginator()
+            .send();
+        let mut all = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| AwsError::of(format!("list etcd's volumes of cluster {cluster}"), &e))?;
+            all.extend(page.volumes().iter().filter_map(member_volume));
+        }
+        Ok(all)
+    }
+
+    /// Attaches a volume to an instance, under the first device name that is free.
+    pub async fn attach_volume(&self, volume: &str, instance: &str) -> Result<()> {
+        let mut last = None;
+        for letter in DEVICES {
+            let device = format!("/dev/sd{}", char::from(letter));
+            let call = self.ec2.attach_volume().volume_id(volume).instance_id(instance).device(&device);
+            let Err(e) = call.customize().send().await else { return Ok(()) };
+            let error = AwsError::of(format!("attach volume {volume} to {instance}"), &e);
+            let taken = error.code.as_deref() == Some("InvalidParameterValue") && error.to_string().contains("in use");
+            last = Some(error);
+            if !taken {
+                break;
+            }
+        }
+        last.map_or_else(
+            || Err(Error::failed(format!("{instance} has no device name left"))),
+            |error| Err(error.into()),
+        )
+    }
+}
+
+fn member_volume(volume: &aws_sdk_ec2::types::Volume) -> Option<MemberVolume> {
+    let tag = volume.tags().iter().find_map(|t| Some((t.key()?.strip_prefix(ETCD_TAG)?, t.value()?)))?;
+    let attached = volume.attachments().first();
+    Some(MemberVolume {
+        id: volume.volume_id()?.to_owned(),
+        etcd: tag.0.to_owned(),
+        member: tag.1.split('/').next()?.to_owned(),
+        zone: volume.availability_zone().unwrap_or_default().to_owned(),
+        instance: attached.and_then(|a| a.instance_id()).map(str::to_owned),
+        attachment: attached.and_then(|a| a.state()).map(|s| s.as_str().to_owned()).unwrap_or_default(),
+    })
+}

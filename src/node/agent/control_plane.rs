@@ -1,0 +1,233 @@
+//! The boot of a machine of the control plane. All do the same, at the same time or one after the other.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::report::Keeper;
+use super::step::{Step, take, until, walk};
+use super::steps::etcd::EtcdPods;
+use super::steps::keys::{Keys, PKI};
+use super::steps::kubeadm::{ClusterParts, ControlPlanePods};
+use super::steps::kubelet::{self, Kubelet};
+use super::steps::services::Service;
+use super::steps::volumes::{MemberVolume, Volumes};
+use super::{Birth, configuration, host_steps, install};
+use crate::cloud::aws::{AwsCloud, sdk_config};
+use crate::error::{Error, Result};
+use crate::node::configuration::{Configuration, ControlPlane};
+use crate::node::etcd::client::Client;
+use crate::node::https::Trust;
+use crate::node::keep;
+use crate::state::status::BootStatus;
+use crate::state::{ClusterStore, Location};
+
+/// How long a machine that is to hold the volume may take to let it go, or to be gone, before it is said.
+const PAUSE: Duration = Duration::from_secs(2);
+
+#[async_trait]
+impl Keeper for ClusterStore {
+    async fn keep(&self, status: &BootStatus) -> Result<()> {
+        self.keep_boot(status).await
+    }
+}
+
+/// Boots it.
+pub async fn boot(birth: &Birth) -> Result<()> {
+    let store = open(birth).await?;
+    birth.report.kept_by(Arc::new(store.clone()));
+    let report = &birth.report;
+    let configuration = until("configuration", report, async || read(birth, &store).await).await;
+    let Some(cp) = configuration.control_plane.clone() else {
+        return Err(Error::failed("the configuration has no part for the control plane"));
+    };
+    let aws = AwsCloud::new(&sdk_config(Some(&configuration.cloud.region)).await, &birth.context)?;
+    let host = birth.host.as_ref();
+
+    walk(&host_steps(&configuration), host, report).await;
+    walk(&member_volumes(birth, &store, &cp, &aws), host, report).await;
+    let data_keys = cp.key_store_kms_key.as_ref().map(|key| -> Box<dyn crate::pki::seal::DataKeys> {
+        Box::new(aws.data_keys(key, &configuration.cluster))
+    });
+    let keys = Keys {
+        store: store.clone(),
+        data_keys,
+        context: birth.context.clone(),
+        etcd: cp.etcd.clone(),
+        address: birth.metadata.address,
+        instance: birth.metadata.instance.clone(),
+    };
+    take(&keys, host, report).await;
+    until("configuration-kept", report, async || keep::remember_configuration(host, &configuration).await).await;
+    take(&birth.keeper(), host, report).await;
+    let balancer = match &cp.load_balancer {
+        Some(name) => until("load-balancer", report, async || aws.load_balancer_address(name).await).await,
+        None => None,
+    };
+    let pods = ControlPlanePods {
+        configuration: configuration.clone(),
+        control_plane: cp.clone(),
+        metadata: birth.metadata.clone(),
+        balancer,
+        endpoint: keep::endpoint(&configuration.api.internal_name),
+        time: birth.context.clone(),
+    };
+    let kubelet = Kubelet {
+        configuration: configuration.clone(),
+        metadata: birth.metadata.clone(),
+        server: keep::server(),
+    };
+    let members = EtcdPods { store, etcd: cp.etcd.clone(), address: birth.metadata.address };
+    let steps: [Box<dyn Step>; 3] = [Box::new(members), Box::new(pods), Box::new(kubelet)];
+    walk(&steps, host, report).await;
+    until("etcd-quorum", report, async || quorum(birth, &cp).await).await;
+    until("api-server", report, async || api_server(birth, &configuration).await).await;
+    let proxy = configuration.kube_proxy.enabled.unwrap_or(true);
+    take(&ClusterParts { proxy }, host, report).await;
+    take(&controller(birth), host, report).await;
+    until("registered", report, async || registered(birth, &configuration, configuration.api.port).await).await;
+    Ok(())
+}
+
+/// The cluster's part of the state store.
+pub async fn open(birth: &Birth) -> Result<ClusterStore> {
+    let missing = || Error::failed(format!("{} names no state store", birth.file.display()));
+    let location: Location = birth.boot.store.as_deref().ok_or_else(missing)?.parse()?;
+    let region = birth.boot.store_region.as_deref();
+    let store = crate::state::open(&location, &birth.context, async { Ok(sdk_config(region).await) }).await?;
+    ClusterStore::new(store, &birth.boot.cluster)
+}
+
+/// The machine's configuration, out of the store.
+pub async fn read(birth: &Birth, store: &ClusterStore) -> Result<Configuration> {
+    let key = &birth.boot.configuration.key;
+    let missing = || {
+        Error::failed(format!("{key} is not in {}", store.store().describe()))
+            .hint("kspot update cluster --yes writes it again")
+    };
+    let blob = store.store().get(key).await?.ok_or_else(missing)?;
+    configuration(&birth.boot, &blob.text(key)?)
+}
+
+fn member_volumes(birth: &Birth, store: &ClusterStore, cp: &ControlPlane, aws: &AwsCloud) -> Vec<Box<dyn Step>> {
+    let volumes = Arc::new(OfEc2 {
+        aws: aws.clone(),
+        cluster: birth.boot.cluster.clone(),
+        zone: birth.metadata.zone.clone(),
+        instance: birth.metadata.instance.clone(),
+    });
+    let names = |etcd: &crate::node::configuration::Etcd| {
+        let mut names: Vec<String> = etcd.members.iter().map(|m| m.name.clone()).collect();
+        names.sort();
+        (etcd.name.clone(), names)
+    };
+    let members: BTreeMap<String, Vec<String>> = cp.etcd.iter().map(names).collect();
+    let step = |etcd: &crate::node::configuration::Etcd| -> Box<dyn Step> {
+        Box::new(MemberVolume {
+            store: store.clone(),
+            volumes: Arc::clone(&volumes) as Arc<dyn Volumes>,
+            context: birth.context.clone(),
+            etcd: etcd.name.clone(),
+            member: etcd.member.clone(),
+            members: members.clone(),
+        })
+    };
+    cp.etcd.iter().map(step).collect()
+}
+
+/// The members' volumes, as EC2 has them.
+struct OfEc2 {
+    aws: AwsCloud,
+    cluster: String,
+    zone: String,
+    instance: String,
+}
+
+#[async_trait]
+impl Volumes for OfEc2 {
+    async fn attached(&self, etcd: &str, member: &str) -> Result<String> {
+        loop {
+            let all = self.aws.member_volumes(&self.cluster).await?;
+            let of_member = |v: &&crate::cloud::aws::volumes::MemberVolume| v.etcd == etcd && v.member == member;
+            let missing = || {
+                Error::failed(format!("there is no volume of etcd {etcd} member {member} in cluster {}", self.cluster))
+                    .hint("kspot update cluster shows what is missing")
+            };
+            let volume = all.iter().find(of_member).ok_or_else(missing)?;
+            if volume.zone != self.zone {
+                let (id, there, here) = (&volume.id, &volume.zone, &self.zone);
+                return Err(Error::failed(format!("volume {id} of etcd {etcd} member {member} is in {there}, this machine in {here}"))
+                    .hint("the group's subnets were changed: bring them back into the volume's zone"));
+            }
+            match (volume.instance.as_deref(), volume.attachment.as_str()) {
+                (Some(instance), "attached") if instance == self.instance => return Ok(volume.id.clone()),
+                (Some(instance), _) if instance == self.instance => {}
+                (Some(instance), _) => {
+                    return Err(Error::failed(format!(
+                        "volume {} of etcd {etcd} member {member} is attached to {instance}",
+                        volume.id
+                    ))
+                    .hint(format!("{instance} has to go first: aws ec2 terminate-instances --instance-ids {instance}")));
+                }
+                (None, _) => self.aws.attach_volume(&volume.id, &self.instance).await?,
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+fn controller(birth: &Birth) -> Service {
+    Service {
+        name: "kspot-controller",
+        about: "Lets workers in, labels nodes, applies addons",
+        args: format!("node controller --config {}", birth.file.display()),
+        program: install::PROGRAM.to_owned(),
+    }
+}
+
+/// A file's text, which must be there.
+async fn text(birth: &Birth, path: &str) -> Result<String> {
+    birth.host.text(path).await?.ok_or_else(|| Error::failed(format!("{path} is not there")))
+}
+
+async fn quorum(birth: &Birth, cp: &ControlPlane) -> Result<()> {
+    let authorities = text(birth, &format!("{}/ca.crt", crate::node::etcd::manifest::PKI)).await?;
+    let certificate = text(birth, &format!("{PKI}/apiserver-etcd-client.crt")).await?;
+    let key = text(birth, &format!("{PKI}/apiserver-etcd-client.key")).await?;
+    let trust = Trust::new(&authorities, Some((&certificate, &key)))?;
+    for etcd in &cp.etcd {
+        Client::new(etcd, trust.clone()).has_quorum().await?;
+    }
+    Ok(())
+}
+
+async fn api_server(birth: &Birth, configuration: &Configuration) -> Result<()> {
+    let trust = Trust::new(&text(birth, kubelet::AUTHORITIES).await?, None)?;
+    let at = (IpAddr::V4(Ipv4Addr::LOCALHOST), configuration.api.port).into();
+    let (status, body) = trust.get(at, &configuration.api.internal_name, "/readyz").await?;
+    if status.is_success() {
+        return Ok(());
+    }
+    let why = String::from_utf8_lossy(&body);
+    let failing = why.lines().filter(|line| line.starts_with("[-]"));
+    let error = Error::failed(format!("the API server answers {status}"));
+    Err(failing.fold(error, |error, line| error.detail(line)))
+}
+
+/// Whether the API server, asked at this port of the machine, knows this machine as a node.
+pub async fn registered(birth: &Birth, configuration: &Configuration, port: u16) -> Result<()> {
+    let certificate = text(birth, &format!("{}/{}.crt", kubelet::PKI, kubelet::CLIENT)).await?;
+    let key = text(birth, &format!("{}/{}.key", kubelet::PKI, kubelet::CLIENT)).await?;
+    let trust = Trust::new(&text(birth, kubelet::AUTHORITIES).await?, Some((&certificate, &key)))?;
+    let at = (IpAddr::V4(Ipv4Addr::LOCALHOST), port).into();
+    let path = format!("/api/v1/nodes/{}", birth.metadata.instance);
+    let (status, _) = trust.get(at, &configuration.api.internal_name, &path).await?;
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(Error::failed(format!("the kubelet has not registered this machine: its node gives {status}"))
+        .hint("journalctl -u kubelet"))
+}

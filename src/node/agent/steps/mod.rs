@@ -1,0 +1,12 @@
+//! The steps of a boot, one per file, in the order of a boot.
+
+pub mod downloads;
+pub mod etcd;
+pub mod kernel;
+pub mod keys;
+pub mod kubeadm;
+pub mod kubelet;
+pub mod packages;
+pub mod runtime;
+pub mod services;
+pub mod volumes;
