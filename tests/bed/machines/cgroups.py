@@ -32,7 +32,8 @@ def groups_of(instance_id: str, memory: str) -> list[Path]:
 def kill(instance_id: str, memory: str) -> None:
     """Ends every process in an instance's groups."""
     for _ in range(50):
-        pids = {int(pid) for group in groups_of(instance_id, memory) for pid in _processes(group)}
+        # A process that is ending is listed as 0, which to `kill` is ourselves.
+        pids = {int(pid) for group in groups_of(instance_id, memory) for pid in _processes(group)} - {0}
         if not pids:
             return
         for pid in pids:

@@ -21,14 +21,17 @@ class Consoles:
         self.selector.register(self.wake_reader, selectors.EVENT_READ)
         threading.Thread(target=self._read_forever, daemon=True).start()
 
-    def open(self, path: Path) -> tuple[int, str]:
-        """A new console that is kept in the file: what to close it by, and the terminal's path for the instance."""
+    def open(self, path: Path) -> tuple[int, int]:
+        """A new console that is kept in the file: what to close it by, and the instance's side of the terminal.
+
+        The instance's side must not be opened again by its path: that would make it the terminal that controls us.
+        """
         terminal, inner = pty.openpty()
         # Our own end of the instance's side stays open, else the terminal hangs up whenever nobody in the instance has it open.
         self.files[terminal] = (path, inner)
         self.selector.register(terminal, selectors.EVENT_READ)
         os.write(self.wake_writer, b".")
-        return terminal, os.ttyname(inner)
+        return terminal, inner
 
     def close(self, terminal: int) -> None:
         if terminal in self.files:

@@ -11,7 +11,7 @@ from machines.cloud import Instance, Rule, SecurityGroup
 from machines.commands import run
 
 TABLE = "kspot-bed"
-FAMILY_WIDE = "0.0.0.0/0"
+EVERYWHERE = "0.0.0.0/0"
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _accept(rules: list[Rule], port: str, block: str, sides) -> list[str]:
     for rule in rules:
         service = _service(rule, port)
         for cidr in rule.cidrs:
-            match = "" if cidr == FAMILY_WIDE else f"{block} {cidr} "
+            match = "" if cidr == EVERYWHERE else f"{block} {cidr} "
             accepted.append(f"{service}{match}accept")
         for group in rule.groups:
             accepted += [f"{service}{match} accept" for match in sides(group)]
@@ -196,7 +196,7 @@ def _balancing(forwards: list[Forward]) -> list[str]:
             f"dnat ip to numgen random mod {len(forward.targets)} map {{ {choices} }}"
         )
         if not forward.preserves_client:
-            served = f"ct mark {forward.node.mark} ct original proto-dst {forward.port}"
+            served = f"ct mark {forward.node.mark} meta l4proto {forward.protocol} ct original proto-dst {forward.port}"
             ways_out.append(f"ct status dnat {served} snat to {forward.node.address}")
     return [
         _hook("to-targets", "nat hook prerouting priority -100", ways_in),

@@ -56,13 +56,12 @@ class Machine:
     def power_on(self) -> None:
         layers = f"lowerdir={places.TRUST}:{places.BASE},upperdir={self.directory}/upper,workdir={self.directory}/work"
         run("mount", "-t", "overlay", "overlay", "-o", layers, str(self.root))
-        self.terminal, terminal_path = self.consoles.open(self.console)
+        self.terminal, inner = self.consoles.open(self.console)
         where = [self.instance.id, places.netns_of(self.instance.id), str(self.root), str(self.directory / "data")]
-        with open(terminal_path, "r+b", buffering=0) as terminal:
-            self.process = subprocess.Popen(
-                [str(BOOT), "outside", *where, terminal_path, self.memory_group],
-                stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, start_new_session=True,
-            )  # fmt: skip
+        self.process = subprocess.Popen(
+            [str(BOOT), "outside", *where, os.ttyname(inner), self.memory_group],
+            stdin=subprocess.DEVNULL, stdout=inner, stderr=inner, start_new_session=True,
+        )  # fmt: skip
         self.powered_on = time.monotonic()
         self.plug_pulled_at = None
 

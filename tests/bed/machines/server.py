@@ -23,6 +23,7 @@ from machines.bed import Bed
 from machines.fronts import Fronts
 
 NICENESS = 10
+# An access key has twenty characters; those of the emulator name their account.
 ACCOUNT = "000000000001"
 READY = "ready"
 
@@ -109,7 +110,7 @@ def _write_environment(endpoint: str) -> None:
     lines = [
         "unset AWS_PROFILE AWS_SESSION_TOKEN AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE",
         f"export AWS_ENDPOINT_URL={endpoint} AWS_REGION={wire.DEFAULT_REGION} AWS_DEFAULT_REGION={wire.DEFAULT_REGION}",
-        f"export AWS_ACCESS_KEY_ID=AKIA{ACCOUNT}BED AWS_SECRET_ACCESS_KEY=bed AWS_EC2_METADATA_DISABLED=true",
+        f"export AWS_ACCESS_KEY_ID=AKIA{ACCOUNT}BED0 AWS_SECRET_ACCESS_KEY=bed AWS_EC2_METADATA_DISABLED=true",
     ]
     places.ENVIRONMENT.write_text("\n".join(lines) + "\n")
 
