@@ -7,10 +7,14 @@ all tests, and the last one takes it down, so they run in the order of their nam
 """
 
 import base64
+import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -55,6 +59,30 @@ def setUpModule() -> None:
         raise unittest.SkipTest("this machine cannot be a test bed: " + "; ".join(lacks))
 
 
+def write_artifacts(directory: Path) -> None:
+    """A file, and an image of one layer with one file, as `docker save` writes it."""
+
+    def add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        tar.addfile(member, io.BytesIO(data))
+
+    release = directory / "files/dl.k8s.io/release"
+    release.mkdir(parents=True)
+    (release / "stable.txt").write_text("v1.36.4")
+    (directory / "images").mkdir()
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        add(tar, "hello", b"from the registry")
+    digest = hashlib.sha256(layer.getvalue()).hexdigest()
+    config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}}
+    manifest = [{"Config": "config.json", "RepoTags": ["registry.k8s.io/selftest/hello:1.0"], "Layers": ["layer.tar"]}]
+    with tarfile.open(directory / "images/hello.tar", "w") as tar:
+        add(tar, "config.json", json.dumps(config).encode())
+        add(tar, "layer.tar", layer.getvalue())
+        add(tar, "manifest.json", json.dumps(manifest).encode())
+
+
 def testbed(*arguments: str, timeout: float = 120) -> str:
     """The command line, as a person would use it."""
     command = [sys.executable, "-m", "machines", *arguments]
@@ -87,6 +115,10 @@ def status() -> dict:
 class Machines(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
+        artifacts = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(artifacts.cleanup)
+        write_artifacts(Path(artifacts.name))
+        os.environ["KSPOT_BED_ARTIFACTS"] = artifacts.name
         # The first time the instances' root is built.
         testbed("up", timeout=1800)
         cls.addClassCleanup(subprocess.run, [sys.executable, "-m", "machines", "down"], capture_output=True)
@@ -306,7 +338,22 @@ class Machines(unittest.TestCase):
             self.assertIn("selftest: user data has run", console)
             self.assertIn("Cloud-init", console)
 
-    def test_12_an_instance_reboots(self) -> None:
+    def test_12_downloads_come_from_the_artifacts(self) -> None:
+        script = r"""
+            release=https://dl.k8s.io/release
+            curl -fsSL $release/stable.txt; echo
+            curl -fsS -r 1-3 $release/stable.txt; echo
+            curl -s -o /dev/null -w '%{http_code}\n' $release/none
+            image=https://registry.k8s.io/v2/selftest/hello
+            digest=$(curl -fsS $image/manifests/1.0 | jq -r '.layers[0].digest')
+            curl -fsS $image/blobs/$digest | tee layer.tar | sha256sum | grep -q ${digest#sha256:} && tar -xOf layer.tar hello; echo
+            curl -s -o /dev/null -w '%{http_code}\n' https://quay.io/v2/selftest/hello/manifests/1.0
+            curl -s -o /dev/null -w '%{http_code}\n' https://example.com/ || echo unknown
+        """
+        answers = inside(self.one()["id"], script).splitlines()
+        self.assertEqual(["v1.36.4", "1.3", "404", "from the registry", "404", "000", "unknown"], answers)
+
+    def test_13_an_instance_reboots(self) -> None:
         instance = self.one()["id"]
         before = inside(instance, "cat /proc/sys/kernel/random/boot_id /root/seen/instance-id; systemctl show -p UserspaceTimestampMonotonic")
         subprocess.run([sys.executable, "-m", "machines", "shell", instance, "systemctl", "reboot"], capture_output=True, timeout=30)
@@ -314,7 +361,7 @@ class Machines(unittest.TestCase):
         self.assertIn(instance, inside(instance, "cat /root/seen/instance-id"))
         self.assertTrue(before)
 
-    def test_13_scaling_in_switches_off(self) -> None:
+    def test_14_scaling_in_switches_off(self) -> None:
         self.clients["autoscaling"].update_auto_scaling_group(AutoScalingGroupName="selftest", DesiredCapacity=0)
         eventually("no instance is left", 45, lambda: status()["instances"] == [])
 

@@ -15,7 +15,7 @@ from machines.console import Consoles
 
 BOOT = Path(__file__).with_name("boot.sh")
 # What needs a real file system below it; overlay on overlay is refused by the kernel.
-REAL_DIRECTORIES = ("var/lib/containerd", "var/lib/kubelet", "var/lib/etcd", "var/lib/docker")
+REAL_DIRECTORIES = ("var/lib/containerd", "var/lib/kubelet", "var/lib/etcd")
 # AWS gives an instance a few minutes between the power button and the plug.
 POWER_OFF_SECONDS = 30.0
 POWER_OFF_SIGNAL = signal.SIGRTMIN + 4
