@@ -146,6 +146,10 @@ class Machines(unittest.TestCase):
             ec2.create_subnet(VpcId=cls.vpc, CidrBlock=f"172.31.{128 + n}.0/24", AvailabilityZone=f"us-east-1{zone}")["Subnet"]["SubnetId"]
             for n, zone in enumerate("ab")
         ]
+        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(VpcId=cls.vpc, InternetGatewayId=gateway)
+        cls.routes = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [cls.vpc]}])["RouteTables"][0]["RouteTableId"]
+        ec2.create_route(RouteTableId=cls.routes, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
         cls.nodes, cls.front = (
             ec2.create_security_group(GroupName=name, Description=name, VpcId=cls.vpc)["GroupId"] for name in ("nodes", "front")
         )
@@ -181,7 +185,7 @@ class Machines(unittest.TestCase):
             "ImageId": IMAGE,
             "InstanceType": "m5.large",
             "IamInstanceProfile": {"Name": "selftest"},
-            "SecurityGroupIds": [cls.nodes],
+            "NetworkInterfaces": [{"DeviceIndex": 0, "AssociatePublicIpAddress": True, "Groups": [cls.nodes]}],
             "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
             "UserData": base64.b64encode((USER_DATA + WEB + "\n").encode()).decode(),
         })["LaunchTemplate"]["LaunchTemplateId"]  # fmt: skip
@@ -239,7 +243,7 @@ class Machines(unittest.TestCase):
         instance = self.one()["id"]
         self.assertEqual(["the agent", "the agent"], [inside(instance, f"cat /root/seen/{style}") for style in ("path-style", "host-style")])
 
-    def test_05_the_hop_limit_keeps_metadata_from_containers(self) -> None:
+    def test_05_hop_limit_keeps_metadata_from_containers(self) -> None:
         # A container's network: a namespace behind the instance's own routing.
         script = r"""
             ip netns add pod && ip link add pod0 type veth peer name eth0 netns pod && ip address add 10.9.0.1/24 dev pod0 && ip link set pod0 up
@@ -288,8 +292,7 @@ class Machines(unittest.TestCase):
     def test_08_the_source_destination_check_drops_what_is_not_addressed_to_the_instance(self) -> None:
         one, other = self.booted()
         inside(one["id"], "ip address replace 10.10.0.1/32 dev lo")
-        table = self.clients["ec2"].describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [self.vpc]}])["RouteTables"][0]["RouteTableId"]
-        self.clients["ec2"].create_route(RouteTableId=table, DestinationCidrBlock="10.10.0.0/24", InstanceId=one["id"])
+        self.clients["ec2"].create_route(RouteTableId=self.routes, DestinationCidrBlock="10.10.0.0/24", InstanceId=one["id"])
         self._allow(self.nodes, 8080, CidrIp="172.31.128.0/20")
         ask = "curl -s -m 2 http://10.10.0.1:8080/instance-id || echo dropped"
         self.assertEqual("dropped", inside(other["id"], ask).strip())
@@ -352,6 +355,17 @@ class Machines(unittest.TestCase):
         """
         answers = inside(self.one()["id"], script).splitlines()
         self.assertEqual(["v1.36.4", "1.3", "404", "from the registry", "404", "000", "unknown"], answers)
+
+    def test_05_without_a_default_route_there_is_no_way_out(self) -> None:
+        ask = "curl -s -m 2 -o /dev/null -w '%{http_code}' https://sts.us-east-1.amazonaws.com/ || true"
+        instance, routes = self.one()["id"], self.clients["ec2"]
+        self.assertNotEqual("000", inside(instance, ask))
+        gateway = routes.describe_route_tables(RouteTableIds=[self.routes])["RouteTables"][0]["Routes"]
+        gateway = next(route["GatewayId"] for route in gateway if route["DestinationCidrBlock"] == "0.0.0.0/0")
+        routes.delete_route(RouteTableId=self.routes, DestinationCidrBlock="0.0.0.0/0")
+        eventually("the world is out of reach", 10, lambda: inside(instance, ask) == "000")
+        routes.create_route(RouteTableId=self.routes, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+        eventually("and back", 10, lambda: inside(instance, ask) != "000")
 
     def test_13_an_instance_reboots(self) -> None:
         instance = self.one()["id"]

@@ -92,8 +92,8 @@ class Bed:
                 traceback.print_exc()
 
     def _sync_network(self, world: World) -> None:
-        for block in self.network.lead_to(world.networks):
-            self.say(f"VPC {block}")
+        for text in self.network.lead_to(world.networks):
+            self.say(text)
         self.resolver.listen(network.resolvers(world.networks))
         self.balancers.update(world)
 
@@ -146,6 +146,8 @@ class Bed:
         machine.power_on()
         instance = machine.instance
         self.say(f"{instance.id} is on: {instance.group or '-'} {instance.zone} {instance.address} {instance.lifecycle}")
+        if not instance.way_out:
+            self.say(f"{instance.id} has no way out: its subnet has no NAT gateway, and it no public address with an internet gateway")
 
     def _refuse(self, instance: Instance) -> None:
         if instance.id not in self.refused:
@@ -233,6 +235,7 @@ class Bed:
         if machine is None or machine.process is None:
             raise LookupError(f"{instance_id} is not on")
         self.killed.add(instance_id)
+        self.network.unplug(instance_id)
         machine.pull_plug()
         with self.lock:
             terminate(machine.instance.place, [instance_id])
@@ -254,7 +257,7 @@ class Bed:
                 "up": round(time.monotonic() - machine.powered_on) if up else None,
                 "cloud-init": machine.first_boot(),
                 "pid": machine.booted(),
-                "disks": {volume: f"/dev/nvme{n}n1" for volume, n in self.volumes.attached.get(instance_id, {}).items()},
+                "disks": {volume: f"/dev/nvme{n}n1" for volume, n in list(self.volumes.attached.get(instance_id, {}).items())},
             })  # fmt: skip
         return {"instances": rows, "balancers": self.names.balancers, "targets": self._targets()}
 

@@ -58,6 +58,7 @@ class Instance:
     source_dest_check: bool
     security_groups: tuple[str, ...]
     hop_limit: int
+    way_out: bool
     attachments: tuple[Attachment, ...]
 
     @property
@@ -176,6 +177,7 @@ def _read_region(world: World, place: Place) -> None:
 
 def _instance(place: Place, raw) -> Instance:
     tags = {tag["key"]: tag["value"] for tag in raw.get_tags()}
+    on = raw.state in ("pending", "running")
     attached = [(device, block.volume_id) for device, block in raw.block_device_mapping.items()]
     return Instance(
         id=raw.id,
@@ -183,15 +185,27 @@ def _instance(place: Place, raw) -> Instance:
         group=next((tags[tag] for tag in GROUP_TAGS if tag in tags), ""),
         zone=raw.placement.zone,
         address=raw.private_ip if raw.nics else "",
-        subnet=raw.ec2_backend.get_subnet(raw.subnet_id).cidr_block if raw.state in ("pending", "running") else "",
+        subnet=raw.ec2_backend.get_subnet(raw.subnet_id).cidr_block if on else "",
         state=raw.state,
         lifecycle="spot" if raw.lifecycle == "spot" else "on-demand",
         architecture=raw.architecture,
         source_dest_check=str(raw.source_dest_check).lower() == "true",
         security_groups=tuple(group.id for group in raw.security_groups),
         hop_limit=int(raw.metadata_options.http_put_response_hop_limit or 1),
+        way_out=on and _has_way_out(raw),
         attachments=tuple(Attachment(volume, device) for device, volume in attached if device != raw.root_device_name),
     )
+
+
+def _has_way_out(raw) -> bool:
+    """Whether the subnet's default route leads somewhere: to a NAT gateway, or to the internet for who has a public address."""
+    tables = [table for table in raw.ec2_backend.route_tables.values() if table.vpc_id == raw.vpc_id]
+    own = [table for table in tables if raw.subnet_id in table._associations.values()]
+    main = [table for table in tables if table.main_association_id]
+    for route in (own or main)[0].routes if own or main else ():
+        if route.destination_cidr_block == "0.0.0.0/0":
+            return bool(route.nat_gateway or (route.gateway and raw.public_ip))
+    return False
 
 
 def _rules(rules) -> tuple[Rule, ...]:

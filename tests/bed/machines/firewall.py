@@ -70,13 +70,15 @@ def render(instances: list[Instance], groups: dict[str, SecurityGroup], nodes: l
         node_egress.append(f"{node.mark} : jump out-node-{node.mark}")
         checks.append(f"{node.address} : jump out-node-{node.mark}")
     established = "ct state established,related accept"
-    to_outside = [f"ip daddr {{ {places.METADATA_ADDRESS}, {places.RESOLVER_ADDRESS} }} accept", "meta l4proto { tcp, udp } th dport 53 accept"]
+    # Neither security groups nor routes are asked about the metadata service and the resolver.
+    local = [f"ip daddr {{ {places.METADATA_ADDRESS}, {places.RESOLVER_ADDRESS} }} accept", "meta l4proto { tcp, udp } th dport 53 accept"]
+    stuck = [f'"{places.link_of(i.id)}" : drop' for i in sorted(instances, key=lambda i: i.id) if not i.way_out]
     chains += [
         # One hook for each party: the verdict `accept` is the end of its hook only.
         _hook("outgoing", "filter hook forward priority 0", [established, _map("iifname", egress)]),
         _hook("to-balancers", "filter hook forward priority 1", [established, _map("ct mark", node_ingress)]),
         _hook("from-balancers", "filter hook forward priority 2", [established, _map("ct mark", node_egress)]),
-        _hook("outside", "filter hook input priority 0", [established, *to_outside, _map("iifname", egress)]),
+        _hook("outside", "filter hook input priority 0", [established, *local, _map("iifname", stuck), _map("iifname", egress)]),
         _hook("checks", "filter hook output priority 0", [established, _map("ip saddr", checks)]),
         # After source NAT: what a load balancer passes on comes from its own address unless it preserves the client's.
         _hook("incoming", "filter hook postrouting priority 150", [established, _map("oifname", ingress)]),

@@ -67,10 +67,11 @@ class Machine:
 
     def first_process(self) -> int | None:
         """The instance's PID 1, by its number on this machine."""
-        if self.process is None or self.process.poll() is not None:
+        process = self.process
+        if process is None or process.poll() is not None:
             return None
         try:
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         except OSError:
             return None
         return int(children[0]) if children else None

@@ -19,6 +19,16 @@ class Credentials:
 
     def __init__(self) -> None:
         self.given: dict[tuple[str, str], object] = {}
+        self.profiles: dict[str, object] = {}
+
+    def profile_of(self, raw):
+        """The instance profile. moto takes it away with the termination; an instance has it until it is off."""
+        association = raw.ec2_backend.iam_instance_profile_associations.get(raw.id)
+        if association:
+            self.profiles[raw.id] = association.iam_instance_profile
+        elif raw.state == "running":
+            self.profiles.pop(raw.id, None)
+        return self.profiles.get(raw.id)
 
     def of(self, place: Place, instance_id: str, role) -> dict[str, str]:
         now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
@@ -95,7 +105,7 @@ def describe(instance: Instance, raw, credentials: Credentials, interruption: da
     said |= {f"network/interfaces/macs/{mac}/{key}": value for key, value in interface.items()}
     if raw.metadata_options.instance_metadata_tags == "enabled":
         said |= {f"tags/instance/{tag['key']}": tag["value"] for tag in raw.get_tags() if not tag["key"].startswith("aws:")}
-    if profile := profile_of(raw):
+    if profile := credentials.profile_of(raw):
         said["iam/info"] = json.dumps({"Code": "Success", "InstanceProfileArn": profile.arn, "InstanceProfileId": profile.id})
         for role in profile.roles[:1]:
             document = credentials.of(place, raw.id, role)
@@ -128,11 +138,6 @@ def user_data(raw) -> bytes | None:
     if not given:
         return None
     return base64.b64decode(given.as_bytes() if hasattr(given, "as_bytes") else given)
-
-
-def profile_of(raw):
-    association = raw.ec2_backend.iam_instance_profile_associations.get(raw.id)
-    return association.iam_instance_profile if association else None
 
 
 def _time(moment: datetime.datetime) -> str:

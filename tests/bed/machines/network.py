@@ -6,14 +6,11 @@ internet would be; there is no default route, so nothing leaves the machine.
 """
 
 import ipaddress
+import json
 
 from machines import namespaces, places
 from machines.cloud import Instance
 from machines.commands import attempt, run
-
-
-class NetworkOverlap(Exception):
-    """A VPC has addresses that this machine uses otherwise."""
 
 
 class Network:
@@ -45,17 +42,22 @@ class Network:
         attempt("ip", "-n", places.NETNS, "address", "del", f"{address}/32", "dev", "lo")
 
     def lead_to(self, networks: set[str]) -> list[str]:
-        """Routes of the host to the VPCs in which there is something; gives those that are new."""
-        added = sorted(networks - self.networks)
+        """Makes room for the VPCs in which there is something, and routes of the host to them; gives what there is to say."""
+        said = []
         for network in self.networks - networks:
             attempt("ip", "route", "del", network, "via", places.BED_ADDRESS)
-        for network in added:
-            if own := _overlap(network):
-                raise NetworkOverlap(f"the VPC {network} overlaps with {own}, which this machine uses")
-            run("ip", "route", "replace", network, "via", places.BED_ADDRESS)
+            attempt("ip", "-n", places.NETNS, "route", "del", "blackhole", network)
+        for network in sorted(networks - self.networks):
             self.take(_resolver_of(network))
+            # What is sent to nobody is lost without a word.
+            self._in_vpc("route", "replace", "blackhole", network)
+            if own := _overlap(network):
+                said.append(f"VPC {network}: this machine does not reach it, because {own} is a network of its own")
+            else:
+                run("ip", "route", "replace", network, "via", places.BED_ADDRESS)
+                said.append(f"VPC {network}")
         self.networks = set(networks)
-        return added
+        return said
 
     def attach(self, instance: Instance) -> None:
         """Makes an instance's namespace, with its card `eth0` up and its way to the VPC."""
@@ -76,6 +78,10 @@ class Network:
         settings = {f"ipv4/conf/{link}/proxy_arp": "1", f"ipv4/neigh/{link}/proxy_delay": "0"}
         namespaces.write_settings(places.NETNS, settings)
         self._in_vpc("route", "replace", f"{instance.address}/32", "dev", link)
+
+    def unplug(self, instance_id: str) -> None:
+        """From now on nothing of an instance answers, not even that nobody listens."""
+        attempt("ip", "-n", places.NETNS, "link", "set", places.link_of(instance_id), "down")
 
     def detach(self, instance_id: str) -> None:
         attempt("ip", "-n", places.NETNS, "link", "del", places.link_of(instance_id))
@@ -115,8 +121,8 @@ def _resolver_of(network: str) -> str:
 def _overlap(network: str) -> str | None:
     """A route of the host, other than its default, that has to do with these addresses."""
     wanted = ipaddress.ip_network(network)
-    for line in run("ip", "-4", "route", "show").splitlines():
-        block = line.split()[0]
-        if block != "default" and places.HOST_LINK not in line and wanted.overlaps(ipaddress.ip_network(block)):
+    for route in json.loads(run("ip", "-json", "-4", "route", "show")):
+        block = route["dst"]
+        if block != "default" and route.get("dev") != places.HOST_LINK and wanted.overlaps(ipaddress.ip_network(block)):
             return block
     return None

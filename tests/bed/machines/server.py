@@ -53,7 +53,9 @@ def main() -> None:
         print(f"{time.monotonic() - started:8.2f}  {text}", flush=True)
 
     leftovers.note_traces(host.raise_limits(), cgroups.memory_group())
-    log = WakingLog(str(places.STATE / "requests.jsonl"))
+    requests = places.STATE / "requests.jsonl"
+    requests.unlink(missing_ok=True)
+    log = WakingLog(str(requests))
     emulator = emulation.Emulator(emulation.load_moto(stock=False), log, 0)
     server = emulation.serve(emulator, options.port)
     threading.Thread(target=server.serve_forever, daemon=True).start()
