@@ -131,12 +131,8 @@ def status(options) -> int:
     if options.output == "json":
         print(json.dumps(answer, indent=2))
         return 0
-    header = ("INSTANCE", "GROUP", "ZONE", "ADDRESS", "LIFECYCLE", "STATE", "UP", "CLOUD-INIT")
-    rows = [
-        (i["id"], i["group"] or "-", i["zone"], i["address"], i["lifecycle"], i["state"], f"{i['up']} s" if i["up"] is not None else "-", i["cloud-init"] or "-")
-        for i in answer["instances"]
-    ]
-    _table([header, *rows])
+    header = ("INSTANCE", "GROUP", "ZONE", "ADDRESS", "LIFECYCLE", "STATE", "UP", "CLOUD-INIT", "WAY OUT")
+    _table([header, *map(_row, answer["instances"])])
     if answer["balancers"]:
         print()
         _table([("LOAD BALANCER", "ADDRESSES"), *((name, ",".join(addresses)) for name, addresses in sorted(answer["balancers"].items()))])
@@ -145,6 +141,12 @@ def status(options) -> int:
         rows = [(t["group"], t["target"], str(t["port"]), "yes" if t["healthy"] else "no") for t in answer["targets"]]
         _table([("TARGET GROUP", "TARGET", "PORT", "HEALTHY"), *rows])
     return 0
+
+
+def _row(instance: dict) -> tuple[str, ...]:
+    plain = [instance[key] or "-" for key in ("id", "group", "zone", "address", "lifecycle", "state")]
+    up = "-" if instance["up"] is None else f"{instance['up']} s"
+    return (*plain, up, instance["cloud-init"] or "-", "yes" if instance["way-out"] else "no")
 
 
 def _table(rows: list[tuple[str, ...]]) -> None:

@@ -62,7 +62,7 @@ class Bed:
         while not self.stopping.is_set():
             self.changed.wait(LOOK_EVERY_SECONDS)
             self.changed.clear()
-            self._step()
+            self._guarded("a step", self._step)
         for machine in self.machines.values():
             machine.pull_plug()
         for instance_id in list(self.machines):
@@ -146,8 +146,6 @@ class Bed:
         machine.power_on()
         instance = machine.instance
         self.say(f"{instance.id} is on: {instance.group or '-'} {instance.zone} {instance.address} {instance.lifecycle}")
-        if not instance.way_out:
-            self.say(f"{instance.id} has no way out: its subnet has no NAT gateway, and it no public address with an internet gateway")
 
     def _refuse(self, instance: Instance) -> None:
         if instance.id not in self.refused:
@@ -256,6 +254,7 @@ class Bed:
                 "state": instance.state if up else "off",
                 "up": round(time.monotonic() - machine.powered_on) if up else None,
                 "cloud-init": machine.first_boot(),
+                "way-out": instance.way_out,
                 "pid": machine.booted(),
                 "disks": {volume: f"/dev/nvme{n}n1" for volume, n in list(self.volumes.attached.get(instance_id, {}).items())},
             })  # fmt: skip
