@@ -179,6 +179,15 @@ def load_moto(stock: bool):
     return DomainDispatcherApplication(create_backend_app)
 
 
+def serve(emulator: Emulator, port: int):
+    """A server of the emulator on 127.0.0.1, which accepts connections once its `serve_forever` runs."""
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+
+    server = make_server("127.0.0.1", port, emulator, threaded=True, request_handler=keep_alive_handler(MotoRequestHandler))
+    os.environ["MOTO_PORT"] = str(server.server_port)
+    return server
+
+
 def main() -> None:
     parser = lifeline.arguments("moto with AWS's documented behaviour put back")
     parser.add_argument("--log", default=os.environ.get("MOTO_REQLOG"), help="file for the request log, JSON lines")
@@ -187,12 +196,7 @@ def main() -> None:
     parser.add_argument("--stock", action="store_true", help="moto as it is, without the corrections")
     options = parser.parse_args()
     log = RequestLog(options.log)
-    moto = load_moto(options.stock)
-    from moto.moto_server.werkzeug_app import MotoRequestHandler
-
-    emulator = Emulator(moto, log, options.latency_ms / 1e3)
-    server = make_server("127.0.0.1", options.port, emulator, threaded=True, request_handler=keep_alive_handler(MotoRequestHandler))
-    os.environ["MOTO_PORT"] = str(server.server_port)
+    server = serve(Emulator(load_moto(options.stock), log, options.latency_ms / 1e3), options.port)
     lifeline.announce(server.server_port, options.lifeline)
     server.serve_forever()
 

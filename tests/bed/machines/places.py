@@ -1,0 +1,43 @@
+"""Where the bed keeps things, and the addresses and names it takes on this machine."""
+
+import os
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+STATE = Path(os.environ.get("KSPOT_BED_DIR") or REPOSITORY / "target/testbed").absolute()
+ARTIFACTS = Path(os.environ.get("KSPOT_BED_ARTIFACTS") or REPOSITORY / "target/testbed/artifacts").absolute()
+
+BASE = STATE / "base"
+TRUST = STATE / "trust"
+INSTANCES = STATE / "instances"
+VOLUMES = STATE / "volumes"
+ENVIRONMENT = STATE / "env"
+RESOLVER = STATE / "resolv.conf"
+LOG = STATE / "bed.log"
+CONTROL = STATE / "control.sock"
+# What a bed changed outside its own directory, so that the next one can undo it even if this one is killed.
+TRACES = STATE / "traces.json"
+
+# One bed per machine: its namespaces, links and control groups have fixed names.
+LOCK = Path("/run/kspot-bed.lock")
+NETNS = "kspot-bed-vpc"
+NETNS_OF_INSTANCE = "kspot-bed-{id}"
+CGROUP = "kspot-bed-{id}"
+HOST_LINK = "kspot-bed"
+
+# RFC 2544's range, which nobody routes: the link between host and bed, and the stand-in for everything outside the VPC.
+HOST_ADDRESS = "198.18.0.1"
+BED_ADDRESS = "198.18.0.2"
+LINK_PREFIX = 30
+FRONT_ADDRESS = "198.18.1.1"
+METADATA_ADDRESS = "169.254.169.254"
+RESOLVER_ADDRESS = "169.254.169.253"
+
+
+def netns_of(instance_id: str) -> str:
+    return NETNS_OF_INSTANCE.format(id=instance_id)
+
+
+def link_of(instance_id: str) -> str:
+    """The instance's link in the VPC; a link's name has at most 15 characters."""
+    return "i" + instance_id.removeprefix("i-")[-13:]
