@@ -611,6 +611,17 @@ class Contract:
             aws.iam.remove_client_id_from_open_id_connect_provider(ClientID=client, **provider)
         assert aws.iam.get_open_id_connect_provider(**provider)["ClientIDList"] == ["b"]
 
+    def a_signature_may_stand_in_the_query(self, aws):
+        aws.iam.create_role(RoleName="r", AssumeRolePolicyDocument="{}")
+        role = f"arn:aws:iam::{aws.number}:role/r"
+        made = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="i-1")["Credentials"]
+        key, secret, token = made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"]
+        keys = {"aws_access_key_id": key, "aws_secret_access_key": secret, "aws_session_token": token}
+        sts = boto3.client("sts", endpoint_url=aws.url, region_name=REGION, **keys)
+        url = sts.generate_presigned_url("get_caller_identity", HttpMethod="GET")
+        answer = urllib.request.urlopen(url).read().decode()
+        assert f"<Arn>arn:aws:sts::{aws.number}:assumed-role/r/i-1</Arn>" in answer, answer
+
     def spot_prices_name_their_product(self, aws):
         prices = aws.ec2.describe_spot_price_history(InstanceTypes=["m5.large"])["SpotPriceHistory"]
         assert {price["ProductDescription"] for price in prices} == {"Linux/UNIX"}

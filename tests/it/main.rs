@@ -9,6 +9,7 @@
 mod bed;
 mod bed_contract;
 mod cli;
+mod controller;
 mod harness;
 mod kubernetes;
 mod resources_compute;

@@ -25,6 +25,7 @@ AREAS = [
     "iam",
     "route53",
     "s3",
+    "sts",
     "client_tokens",
 ]
 
