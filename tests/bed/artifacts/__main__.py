@@ -37,7 +37,7 @@ def main() -> int:
             print(f"{made.name}: {error}", file=sys.stderr, flush=True)
             failed.append(made.name)
         finally:
-            describe([made for made in everything if made.fresh])
+            describe([made for made in everything if made.path.exists()])
     print(f"{OUT}: {time.monotonic() - start:.1f} s")
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)

@@ -39,16 +39,31 @@ SAYINGS: dict[str, list[tuple[str, str]]] = {
     ],
     "runc": [("runc.amd64 --version", r"runc version 1\.[\s\S]*libseccomp: 2")],
     "cni-plugins": [(name, "CNI [-a-z]+ plugin") for name in ("bridge", "loopback", "host-local", "portmap", "firewall")],
-    "coredns": [("/coredns -version", COREDNS[1:]), ("/coredns -plugins", "dns.kubernetes")],
+    "coredns": [("/coredns -version", COREDNS[1:]), ("/coredns -plugins", "kubernetes")],
     "flannel": [("/opt/bin/flanneld --version", r"v0\."), ("iptables --version", "nf_tables")],
     "flannel-cni-plugin": [("/flannel", "CNI flannel plugin"), ("cp /flannel /tmp/copy", "")],
     "cloud-controller-manager": [("/bin/aws-cloud-controller-manager --help", "--configure-cloud-routes")],
     "kube-network-policies": [("/bin/netpol --help", "nfqueue-id")],
     "metrics-server": [("/metrics-server --help", "--metric-resolution")],
     "aws-node-termination-handler": [("/node-termination-handler --help", "enable-sqs-termination-draining")],
+    "node-problem-detector": [
+        ("/node-problem-detector --version", r"v1\."),
+        ("/home/kubernetes/bin/log-counter --journald-source=x --pattern=x --log-path=/ --lookback=1s", "journal"),
+        ("/node-problem-detector --config.system-log-monitor=/config/readonly-monitor.json --enable-k8s-exporter=false --address=x", "address"),
+    ],
+    "aws-ebs-csi-driver": [
+        ("/bin/aws-ebs-csi-driver --version", '"driverVersion": "v1'),
+        ("mkfs.ext4 -V", "mke2fs"), ("mkfs.xfs -V", "mkfs.xfs"), ("blkid --version", "blkid"), ("mount --version", "mount from"),
+        ("resize2fs --help", "resize2fs"),
+    ],
+    "csi-provisioner": [("/csi-provisioner --help", "extra-create-metadata")],
+    "csi-attacher": [("/csi-attacher --help", "retry-interval-max")],
+    "csi-resizer": [("/csi-resizer --help", "handle-volume-inuse-error")],
+    "livenessprobe": [("/livenessprobe --help", "probe-timeout")],
+    "csi-node-driver-registrar": [("/csi-node-driver-registrar --help", "kubelet-registration-path")],
     "ecr-credential-provider": [("ecr-credential-provider-linux-amd64 --help", "credential provider")],
     "crictl": [("crictl --version", "crictl version v1")],
-    "tools": [("busybox", "BusyBox"), ("nslookup kspot.test 127.0.0.1", "refused|timed out"), ("wget -O- http://localhost:1/", "refused")],
+    "tools": [("busybox", "BusyBox"), ("nslookup kspot.test 127.0.0.1", "refused|timed out"), ("wget -O- http://127.0.0.1:1/", "refused"), ("wget -O- http://kspot.test/", "bad address")],
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import tarfile
 from dataclasses import dataclass
 
 from debian import Packages
-from programs import CProgram, Program
+from programs import CProgram, ModuleFiles, Program
 from workshop import BUILD, OUT, Made, digest, sha256
 
 EPOCH = "1970-01-01T00:00:00Z"
@@ -36,20 +36,12 @@ class Capable:
     program: Made
 
 
-@dataclass(frozen=True)
-class Of:
-    """A file, or all files below a directory, in a directory that is made elsewhere."""
-
-    source: Made
-    inside: str
-
-
 @dataclass
 class Image(Made):
     """What stands at which path: a program, the text of a script or a configuration, a link."""
 
     tag: str
-    content: dict[str, Made | Capable | Of | Link | str]
+    content: dict[str, Made | Capable | Link | str]
     entrypoint: list[str]
     user: str = ""
     packages: Packages | None = None
@@ -130,7 +122,7 @@ class Image(Made):
         return members
 
 
-def _content(path: str, thing: Made | Capable | Of | Link | str):
+def _content(path: str, thing: Made | Capable | Link | str):
     if isinstance(thing, Link):
         member = tarfile.TarInfo(path)
         member.type, member.linkname, member.mode = tarfile.SYMTYPE, thing.target, 0o777
@@ -138,12 +130,11 @@ def _content(path: str, thing: Made | Capable | Of | Link | str):
     elif isinstance(thing, str):
         data = thing.encode()
         yield _file(path, data, 0o755 if thing.startswith("#!") else 0o644), data
-    elif isinstance(thing, Of):
-        source = thing.source.made() / thing.inside
-        for file in [source] if source.is_file() else sorted(f for f in source.rglob("*") if f.is_file()):
+    elif isinstance(thing, ModuleFiles):
+        source = thing.made()
+        for file in sorted(f for f in source.rglob("*") if f.is_file()):
             data = file.read_bytes()
-            name = path if file == source else f"{path}/{file.relative_to(source)}"
-            yield _file(name, data, file.stat().st_mode & 0o111 | 0o644), data
+            yield _file(f"{path}/{file.relative_to(source)}", data, 0o644), data
     else:
         data = _made(thing).made().read_bytes()
         member = _file(path, data, 0o755)
@@ -154,12 +145,12 @@ def _content(path: str, thing: Made | Capable | Of | Link | str):
 
 
 def _made(thing: object) -> object:
-    return thing.program if isinstance(thing, Capable) else thing.source if isinstance(thing, Of) else thing
+    return thing.program if isinstance(thing, Capable) else thing
 
 
 def _key(thing: object) -> object:
     made = _made(thing)
-    return (type(thing).__name__, made.key, getattr(thing, "inside", "")) if isinstance(made, Made) else repr(thing)
+    return (type(thing).__name__, made.key) if isinstance(made, Made) else repr(thing)
 
 
 def _file(path: str, data: bytes, mode: int) -> tarfile.TarInfo:

@@ -4,8 +4,8 @@ import re
 
 from debian import Packages
 from download import Download
-from image import Capable, Image, Link, Of
-from programs import MODULES, CProgram, Program
+from image import Capable, Image, Link
+from programs import MODULES, CProgram, ModuleFiles, Program
 from workshop import ROOT
 
 
@@ -144,6 +144,8 @@ def _images() -> list[Image]:
     images.append(_addon_program("registry.k8s.io/metrics-server/metrics-server", "/metrics-server", metrics, "65534"))
     handler = Program("node-termination-handler", "aws-node-termination-handler", "github.com/aws/aws-node-termination-handler/cmd")
     images.append(_addon_program("public.ecr.aws/aws-ec2/aws-node-termination-handler", "/node-termination-handler", handler, "1000"))
+    images.append(_problem_detector())
+    images.extend(_storage())
     applets = {f"/bin/{applet}": Link("busybox") for applet in APPLETS}
     images.append(Image("kspot.test/tools:1", applets, ["/bin/sh"], packages=BUSYBOX, programs=("bin/busybox",)))
     return images
@@ -175,6 +177,56 @@ def _flannel() -> list[Image]:
             packages=BUSYBOX, programs=("bin/busybox",),
         ),
     ]  # fmt: skip
+
+
+def _problem_detector() -> Image:
+    module = "k8s.io/node-problem-detector"
+
+    def program(name: str, package: str) -> Program:
+        version = {f"{module}/pkg/version.version": _release("node-problem-detector", module)}
+        # The journal is read with a library that is opened when it runs.
+        return Program(
+            name, "node-problem-detector", f"{module}/cmd/{package}", version, "journald",
+            cgo=True, static=False, packages=Packages(("libsystemd-dev",), needed=False),
+        )  # fmt: skip
+
+    return Image(
+        _addon("registry.k8s.io/node-problem-detector/node-problem-detector"),
+        {
+            "/node-problem-detector": program("node-problem-detector", "nodeproblemdetector"),
+            "/home/kubernetes/bin/log-counter": program("log-counter", "logcounter"),
+            "/config": ModuleFiles("node-problem-detector", module, "config"),
+        },
+        ["/node-problem-detector", "--config.system-log-monitor=/config/kernel-monitor.json,/config/readonly-monitor.json"],
+        packages=Packages(("libsystemd0",)),
+    )  # fmt: skip
+
+
+def _storage() -> list[Image]:
+    """The driver for EBS and what stands beside it."""
+    filesystems = Packages(("e2fsprogs", "mount", "util-linux", "xfsprogs"))
+    tools = (
+        "bin/findmnt", "bin/lsblk", "bin/mount", "bin/umount", "sbin/blkid", "sbin/blockdev", "sbin/e2fsck", "sbin/fsck",
+        "sbin/fsck.ext4", "sbin/fsck.xfs", "sbin/mke2fs", "sbin/mkfs.ext4", "sbin/mkfs.xfs", "sbin/resize2fs", "sbin/tune2fs",
+        "sbin/dumpe2fs", "sbin/xfs_repair", "usr/sbin/xfs_io", "etc/mke2fs.conf",
+    )  # fmt: skip
+    path = "/bin/aws-ebs-csi-driver"
+    module = "github.com/kubernetes-sigs/aws-ebs-csi-driver"
+    version = {f"{module}/pkg/driver.driverVersion": _release("csi", module)}
+    driver = Program("aws-ebs-csi-driver", "csi", f"{module}/cmd", version)
+    images = [
+        Image(_addon("registry.k8s.io/provider-aws/aws-ebs-csi-driver"), {path: driver}, [path], packages=filesystems, programs=tools)
+    ]
+    beside = {
+        "csi-provisioner": "github.com/kubernetes-csi/external-provisioner/v6/cmd/csi-provisioner",
+        "csi-attacher": "github.com/kubernetes-csi/external-attacher/v4/cmd/csi-attacher",
+        "csi-resizer": "github.com/kubernetes-csi/external-resizer/v2/cmd/csi-resizer",
+        "livenessprobe": "./livenessprobe",
+        "csi-node-driver-registrar": "./registrar",
+    }
+    for name, package in beside.items():
+        images.append(_addon_program(f"registry.k8s.io/sig-storage/{name}", f"/{name}", Program(name, "csi", package)))
+    return images
 
 
 def _of_provider() -> Image:
