@@ -33,7 +33,12 @@ pub fn agents(context: &Context, keys: &Keys) -> Result<BTreeMap<String, AgentBi
 }
 
 /// Puts the agents into the store that machines of this desired state fetch, unless they are there.
-pub async fn publish(context: &Context, store: &dyn Store, agents: &BTreeMap<String, AgentBinary>, desired: &Desired) -> Result<()> {
+pub async fn publish(
+    context: &Context,
+    store: &dyn Store,
+    agents: &BTreeMap<String, AgentBinary>,
+    desired: &Desired,
+) -> Result<()> {
     for (aws, release) in ARCHITECTURES {
         let Some(agent) = agents.get(*aws).filter(|agent| is_used(agent, desired)) else { continue };
         if store.list(&agent.key, None).await?.iter().any(|entry| entry.key == agent.key) {

@@ -2,9 +2,9 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{agent, manifests};
 use super::prepare::{Extent, Prepared, Site, prepare};
 use super::specs::{self, open};
+use super::{agent, manifests};
 use crate::apply::{self, Outcome, Reporter};
 use crate::cloud::aws::kms::Kms;
 use crate::error::{Error, Result};

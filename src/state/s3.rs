@@ -17,8 +17,8 @@ use aws_sdk_s3::config::Region;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, Object, ObjectIdentifier};
-use base64::Engine as _;
 use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
+use base64::Engine as _;
 
 use super::store::{Blob, Entry, Etag, Fetched, Level, Precondition, PutError, Store};
 use crate::cloud::aws::Watch;
@@ -292,9 +292,8 @@ impl Store for S3 {
     }
 
     async fn put_file(&self, key: &str, file: &Path, sha256: &str) -> Result<()> {
-        let digits: Vec<u8> = (0..sha256.len() / 2)
-            .filter_map(|i| u8::from_str_radix(sha256.get(2 * i..2 * i + 2)?, 16).ok())
-            .collect();
+        let digits: Vec<u8> =
+            (0..sha256.len() / 2).filter_map(|i| u8::from_str_radix(sha256.get(2 * i..2 * i + 2)?, 16).ok()).collect();
         // S3 refuses what is not what the sum says.
         let sum = base64::engine::general_purpose::STANDARD.encode(digits);
         let sent = self.call(|client| {

@@ -169,7 +169,9 @@ pub trait Store: Send + Sync + fmt::Debug {
         let doing = || format!("read {}", file.display());
         let bytes = tokio::fs::read(file).await.context(doing)?;
         let written = self.put(key, &bytes, Precondition::None).await;
-        written.map(|_| ()).map_err(|e| e.or_conflict(|| Error::conflict(format!("{key} was written by somebody else"))))
+        written
+            .map(|_| ())
+            .map_err(|e| e.or_conflict(|| Error::conflict(format!("{key} was written by somebody else"))))
     }
 
     /// Deletes an object if the precondition holds; an object that is already gone is deleted.

@@ -49,9 +49,10 @@ pub async fn boot(birth: &Birth) -> Result<()> {
 
     walk(&host_steps(&configuration), host, report).await;
     walk(&member_volumes(birth, &store, &cp, &aws), host, report).await;
-    let data_keys = cp.key_store_kms_key.as_ref().map(|key| -> Box<dyn crate::pki::seal::DataKeys> {
-        Box::new(aws.data_keys(key, &configuration.cluster))
-    });
+    let data_keys = cp
+        .key_store_kms_key
+        .as_ref()
+        .map(|key| -> Box<dyn crate::pki::seal::DataKeys> { Box::new(aws.data_keys(key, &configuration.cluster)) });
     let keys = Keys {
         store: store.clone(),
         data_keys,
@@ -75,11 +76,8 @@ pub async fn boot(birth: &Birth) -> Result<()> {
         endpoint: keep::endpoint(&configuration.api.internal_name),
         time: birth.context.clone(),
     };
-    let kubelet = Kubelet {
-        configuration: configuration.clone(),
-        metadata: birth.metadata.clone(),
-        server: keep::server(),
-    };
+    let kubelet =
+        Kubelet { configuration: configuration.clone(), metadata: birth.metadata.clone(), server: keep::server() };
     let members = EtcdPods { store, etcd: cp.etcd.clone(), address: birth.metadata.address };
     let steps: [Box<dyn Step>; 3] = [Box::new(members), Box::new(pods), Box::new(kubelet)];
     walk(&steps, host, report).await;
@@ -159,8 +157,10 @@ impl Volumes for OfEc2 {
             let volume = all.iter().find(of_member).ok_or_else(missing)?;
             if volume.zone != self.zone {
                 let (id, there, here) = (&volume.id, &volume.zone, &self.zone);
-                return Err(Error::failed(format!("volume {id} of etcd {etcd} member {member} is in {there}, this machine in {here}"))
-                    .hint("the group's subnets were changed: bring them back into the volume's zone"));
+                return Err(Error::failed(format!(
+                    "volume {id} of etcd {etcd} member {member} is in {there}, this machine in {here}"
+                ))
+                .hint("the group's subnets were changed: bring them back into the volume's zone"));
             }
             match (volume.instance.as_deref(), volume.attachment.as_str()) {
                 (Some(instance), "attached") if instance == self.instance => return Ok(volume.id.clone()),
@@ -170,7 +170,9 @@ impl Volumes for OfEc2 {
                         "volume {} of etcd {etcd} member {member} is attached to {instance}",
                         volume.id
                     ))
-                    .hint(format!("{instance} has to go first: aws ec2 terminate-instances --instance-ids {instance}")));
+                    .hint(format!(
+                        "{instance} has to go first: aws ec2 terminate-instances --instance-ids {instance}"
+                    )));
                 }
                 (None, _) => self.aws.attach_volume(&volume.id, &self.instance).await?,
             }

@@ -43,7 +43,11 @@ mod tests {
     async fn the_service_is_installed() {
         let host = Fake::default();
         install(&host, Path::new("/etc/kspot/boot.yaml")).await.unwrap();
-        assert!(host.get(UNIT).unwrap().contains("ExecStart=/opt/kspot/bin/kspot node boot --config /etc/kspot/boot.yaml\n"));
+        assert!(
+            host.get(UNIT)
+                .unwrap()
+                .contains("ExecStart=/opt/kspot/bin/kspot node boot --config /etc/kspot/boot.yaml\n")
+        );
         assert_eq!(host.ran()[0], "systemctl daemon-reload");
         install(&host, Path::new("/etc/kspot/boot.yaml")).await.unwrap();
         assert_eq!(host.ran(), ["systemctl enable --quiet kspot-boot", "systemctl start --no-block kspot-boot"]);

@@ -72,9 +72,12 @@ fn to(console: &Arc<dyn Fn(&str) + Send + Sync>) -> impl Fn(&str) + Send + Sync 
 pub fn configuration(boot: &Boot, text: &str) -> Result<Configuration> {
     let (sum, wanted) = (sha256(text.as_bytes()), &boot.configuration.sha256);
     if sum != *wanted {
-        return Err(Error::failed(format!("the configuration {} is not the one of the user data", boot.configuration.key))
-            .detail(format!("its sha256 is {sum}, not {wanted}"))
-            .hint("kspot update cluster --yes writes it again"));
+        return Err(Error::failed(format!(
+            "the configuration {} is not the one of the user data",
+            boot.configuration.key
+        ))
+        .detail(format!("its sha256 is {sum}, not {wanted}"))
+        .hint("kspot update cluster --yes writes it again"));
     }
     serde_yaml::from_str(text).context(|| format!("the configuration {} can't be read", boot.configuration.key))
 }

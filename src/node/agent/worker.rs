@@ -45,11 +45,8 @@ pub async fn boot(birth: &Birth) -> Result<()> {
     let configuration: Configuration = granted.await;
     walk(&host_steps(&configuration), host, report).await;
     take(&birth.keeper(), host, report).await;
-    let kubelet = Kubelet {
-        configuration: configuration.clone(),
-        metadata: birth.metadata.clone(),
-        server: keep::server(),
-    };
+    let kubelet =
+        Kubelet { configuration: configuration.clone(), metadata: birth.metadata.clone(), server: keep::server() };
     take(&kubelet, host, report).await;
     until("registered", report, async || registered(birth, &configuration, keep::PORT).await).await;
     Ok(())

@@ -64,7 +64,8 @@ pub async fn remember_configuration(host: &dyn Host, configuration: &Configurati
 pub async fn run(file: &Path, context: Context, stop: CancellationToken) -> Result<()> {
     let birth = Arc::new(Birth::again(file, context).await?);
     let text = birth.host.text(CONFIGURATION).await?;
-    let text = text.ok_or_else(|| crate::Error::failed(format!("{CONFIGURATION} is not there: the machine has not booted")))?;
+    let text =
+        text.ok_or_else(|| crate::Error::failed(format!("{CONFIGURATION} is not there: the machine has not booted")))?;
     let configuration: Configuration =
         serde_yaml::from_str(&text).context(|| format!("{CONFIGURATION} can't be read"))?;
     let aws = AwsCloud::new(&sdk_config(Some(&birth.boot.region)).await, &birth.context)?;

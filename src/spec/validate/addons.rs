@@ -130,12 +130,14 @@ fn assets_come_from_one_place(specs: &Specs, report: &mut Report) {
         let known = ["https://", "http://", "s3://"].iter().any(|scheme| url.starts_with(scheme));
         report.require(known, "spec.assets.fileRepository", || format!("{url:?} is neither https:// nor s3://"));
         for (path, sum) in &assets.checksums {
-        let right = path.starts_with('/') && sum.len() == 64 && sum.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        report.require(right, "spec.assets.checksums", || {
-            format!("{path}: {sum} is not the path of a URL with a SHA-256 in 64 lower-case hex digits")
-        });
+            let right = path.starts_with('/')
+                && sum.len() == 64
+                && sum.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+            report.require(right, "spec.assets.checksums", || {
+                format!("{path}: {sum} is not the path of a URL with a SHA-256 in 64 lower-case hex digits")
+            });
+        }
     }
-}
 }
 
 fn anonymous_kubelets(specs: &Specs, report: &mut Report) {

@@ -3,4 +3,3 @@
 
 mod bootstrap;
 mod stage;
-
