@@ -1,5 +1,7 @@
 //! The volumes of etcd's members, as machines of the control plane use them.
 
+use std::collections::BTreeSet;
+
 use super::{AwsCloud, AwsError};
 use crate::error::{Error, Result};
 use crate::resource::volume::ETCD_TAG;
@@ -44,22 +46,24 @@ impl AwsCloud {
 
     /// Attaches a volume to an instance, under the first device name that is free.
     pub async fn attach_volume(&self, volume: &str, instance: &str) -> Result<()> {
-        let mut last = None;
-        for letter in DEVICES {
-            let device = format!("/dev/sd{}", char::from(letter));
-            let call = self.ec2.attach_volume().volume_id(volume).instance_id(instance).device(&device);
-            let Err(e) = call.customize().send().await else { return Ok(()) };
-            let error = AwsError::of(format!("attach volume {volume} to {instance}"), &e);
-            let taken = error.code.as_deref() == Some("InvalidParameterValue") && error.to_string().contains("in use");
-            last = Some(error);
-            if !taken {
-                break;
-            }
-        }
-        last.map_or_else(
-            || Err(Error::failed(format!("{instance} has no device name left"))),
-            |error| Err(error.into()),
-        )
+        let taken = self.devices(instance).await?;
+        let free = DEVICES.map(|letter| format!("/dev/sd{}", char::from(letter)));
+        // The same device by either of its names.
+        let is_free = |device: &String| !taken.contains(device) && !taken.contains(&device.replace("/dev/sd", "/dev/xvd"));
+        let none = || Error::failed(format!("{instance} has no device name left for volume {volume}"));
+        let device = free.into_iter().find(is_free).ok_or_else(none)?;
+        let call = self.ec2.attach_volume().volume_id(volume).instance_id(instance).device(device);
+        let attached = call.customize().send().await;
+        attached.map_err(|e| AwsError::of(format!("attach volume {volume} to {instance}"), &e))?;
+        Ok(())
+    }
+
+    /// The device names that an instance has given.
+    async fn devices(&self, instance: &str) -> Result<BTreeSet<String>> {
+        let found = self.ec2.describe_instances().instance_ids(instance).customize().send().await;
+        let found = found.map_err(|e| AwsError::of(format!("describe {instance}"), &e))?;
+        let mappings = found.reservations().iter().flat_map(|r| r.instances()).flat_map(|i| i.block_device_mappings());
+        Ok(mappings.filter_map(|m| m.device_name().map(str::to_owned)).collect())
     }
 }
 

@@ -14,7 +14,7 @@ pause=2
 until install_agent; do
   say "can't get the agent, next try in $pause s"
   sleep "$pause"
-  pause=$((pause < 30 ? pause * 2 : 60))
+  pause=$((pause < 20 ? pause + 1 : 20))
 done
 say 'agent installed'
 exec "$AGENT" node install --config /etc/kspot/boot.yaml

@@ -64,6 +64,8 @@ pub async fn boot(birth: &Birth) -> Result<()> {
     take(&keys, host, report).await;
     until("configuration-kept", report, async || keep::remember_configuration(host, &configuration).await).await;
     take(&birth.keeper(), host, report).await;
+    // Workers can be let in before there is an API server.
+    take(&controller(birth), host, report).await;
     let balancer = match &cp.load_balancer {
         Some(name) => until("load-balancer", report, async || aws.load_balancer_address(name).await).await,
         None => None,
@@ -85,7 +87,6 @@ pub async fn boot(birth: &Birth) -> Result<()> {
     until("api-server", report, async || api_server(birth, &configuration).await).await;
     let proxy = configuration.kube_proxy.enabled.unwrap_or(true);
     take(&ClusterParts { proxy }, host, report).await;
-    take(&controller(birth), host, report).await;
     until("registered", report, async || registered(birth, &configuration, configuration.api.port).await).await;
     Ok(())
 }

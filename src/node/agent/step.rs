@@ -80,6 +80,7 @@ fn pauses() -> impl Iterator<Item = Duration> {
 }
 
 #[cfg(test)]
+/// What the tests of steps share.
 pub mod tests {
     use super::*;
     use crate::context::Context;

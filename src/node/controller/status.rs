@@ -188,6 +188,7 @@ mod tests {
         BootStatus {
             instance: "i-0123456789".into(),
             phase: phase.into(),
+            began: None,
             error: None,
             when: jiff::Timestamp::UNIX_EPOCH,
         }

@@ -48,8 +48,8 @@ SAYINGS: dict[str, list[tuple[str, str]]] = {
     "aws-node-termination-handler": [("/node-termination-handler --help", "enable-sqs-termination-draining")],
     "node-problem-detector": [
         ("/node-problem-detector --version", r"v1\."),
-        ("/home/kubernetes/bin/log-counter --journald-source=x --pattern=x --log-path=/ --lookback=1s", "journal"),
-        ("/node-problem-detector --config.system-log-monitor=/config/readonly-monitor.json --enable-k8s-exporter=false --address=x", "address"),
+        ("/home/kubernetes/bin/log-counter --journald-source=x --pattern=x --log-path=/ --lookback=1s --count=0", "Found 0 matching"),
+        ("/node-problem-detector --config.system-log-monitor=/config/readonly-monitor.json --enable-k8s-exporter=false", "Failed .* /dev/kmsg"),
     ],
     "aws-ebs-csi-driver": [
         ("/bin/aws-ebs-csi-driver --version", '"driverVersion": "v1'),

@@ -184,9 +184,9 @@ def _problem_detector() -> Image:
 
     def program(name: str, package: str) -> Program:
         version = {f"{module}/pkg/version.version": _release("node-problem-detector", module)}
-        # The journal is read with a library that is opened when it runs.
+        # The journal is read with a library that is opened when it runs. The exporter to another cloud drags in its SDK.
         return Program(
-            name, "node-problem-detector", f"{module}/cmd/{package}", version, "journald",
+            name, "node-problem-detector", f"{module}/cmd/{package}", version, "journald,disable_stackdriver_exporter",
             cgo=True, static=False, packages=Packages(("libsystemd-dev",), needed=False),
         )  # fmt: skip
 

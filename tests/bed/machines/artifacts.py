@@ -5,6 +5,7 @@
 """
 
 import hashlib
+import io
 import json
 import tarfile
 import threading
@@ -50,9 +51,13 @@ class _Catalogue:
 
 
 class Images:
-    """A read-only registry of the tars. They may come and go while it serves."""
+    """A read-only registry of the tars. They may come and go while it serves.
 
-    def __init__(self) -> None:
+    Programs in containers know the authorities of their image only: each image gets a last layer with the bed's.
+    """
+
+    def __init__(self, authorities: bytes) -> None:
+        self.trust = _layer("etc/ssl/certs/ca-certificates.crt", authorities)
         self.catalogue = _Catalogue(frozenset())
         self.reading = threading.Lock()
 
@@ -71,21 +76,36 @@ class Images:
             if tars != self.catalogue.tars:
                 catalogue = _Catalogue(tars)
                 for tar, _ in stats:
-                    _read(catalogue, tar)
+                    _read(catalogue, tar, self.trust)
                 self.catalogue = catalogue
             return self.catalogue
 
 
-def _read(catalogue: _Catalogue, path: Path) -> None:
+def _layer(path: str, content: bytes) -> bytes:
+    """A layer with one file."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        member = tarfile.TarInfo(path)
+        member.size, member.mode = len(content), 0o644
+        tar.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+def _read(catalogue: _Catalogue, path: Path, trust: bytes) -> None:
+    trusted = _keep(catalogue, trust)
     with tarfile.open(path) as tar:
         for image in json.load(tar.extractfile("manifest.json")):
-            config = tar.extractfile(image["Config"]).read()
+            config = json.load(tar.extractfile(image["Config"]))
             # A layer's digest is that of its tar, which the configuration has already.
-            digests = json.loads(config)["rootfs"]["diff_ids"]
+            digests = list(config["rootfs"]["diff_ids"])
+            config["rootfs"]["diff_ids"].append(trusted)
+            config.setdefault("history", []).append({"created_by": "the test bed's authority"})
+            config = json.dumps(config).encode()
             layers = []
             for member, digest in zip((tar.getmember(layer) for layer in image["Layers"]), digests, strict=True):
                 catalogue.blobs[digest] = Blob(member.size, path, member.offset_data)
                 layers.append({"mediaType": LAYER, "digest": digest, "size": member.size})
+            layers.append({"mediaType": LAYER, "digest": trusted, "size": len(trust)})
             manifest = json.dumps({
                 "schemaVersion": 2,
                 "mediaType": MANIFEST,

@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from machines import places
 from machines.commands import run
 
+BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 VALID = datetime.timedelta(days=30)
 
 
@@ -32,6 +33,10 @@ class Authority:
     def pem(self) -> bytes:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
+    def bundle(self) -> bytes:
+        """What the base trusts, and the bed."""
+        return (places.BASE / BUNDLE).read_bytes() + self.pem()
+
     def install(self) -> None:
         """A layer for the instances' roots, in which the base's trust store has this authority as well: as if it had been
         put into /usr/local/share/ca-certificates and update-ca-certificates been run."""
@@ -40,8 +45,7 @@ class Authority:
         source.parent.mkdir(parents=True, exist_ok=True)
         store.mkdir(parents=True, exist_ok=True)
         source.write_bytes(self.pem())
-        bundle = "etc/ssl/certs/ca-certificates.crt"
-        (places.TRUST / bundle).write_bytes((places.BASE / bundle).read_bytes() + self.pem())
+        (places.TRUST / BUNDLE).write_bytes(self.bundle())
         fingerprint = run("openssl", "x509", "-noout", "-hash", "-in", str(source)).strip()
         for link, target in (("kspot-bed.pem", "/usr/local/share/ca-certificates/kspot-bed.crt"), (f"{fingerprint}.0", "kspot-bed.pem")):
             (store / link).unlink(missing_ok=True)

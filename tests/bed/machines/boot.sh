@@ -115,6 +115,8 @@ inside() {
   pivot_root . .outside
   umount -l /.outside
   rmdir /.outside
+  # As systemd has it on a machine of its own: containers see mounts that come later.
+  mount --make-rshared /
   exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
     /lib/systemd/systemd --log-target=journal --show-status=true
 }

@@ -24,7 +24,7 @@ class Fronts:
     def __init__(self, authority: Authority, emulator: str):
         self.authority = authority
         self.emulator = emulator
-        self.images = artifacts.Images()
+        self.images = artifacts.Images(authority.bundle())
 
     def listen(self) -> None:
         listener = namespaces.listener(places.NETNS, (places.FRONT_ADDRESS, 443))

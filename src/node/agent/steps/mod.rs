@@ -10,3 +10,6 @@ pub mod packages;
 pub mod runtime;
 pub mod services;
 pub mod volumes;
+
+#[cfg(test)]
+mod golden;

@@ -3,7 +3,6 @@ module kspot.io/tests/bed/programs/node-problem-detector
 go 1.26.8
 
 tool (
-	k8s.io/node-problem-detector/cmd/healthchecker
 	k8s.io/node-problem-detector/cmd/logcounter
 	k8s.io/node-problem-detector/cmd/nodeproblemdetector
 )
