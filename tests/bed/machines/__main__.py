@@ -42,7 +42,7 @@ def up(options) -> int:
         return 1
     if things := leftovers.found():
         print(f"removing what a bed before left: {len(things)} things", flush=True)
-        leftovers.clean()
+    leftovers.clean()
     leftovers.forget_consoles()
     _build_base()
     server = _start_server(options.port)

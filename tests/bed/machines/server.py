@@ -52,7 +52,7 @@ def main() -> None:
     def say(text: str) -> None:
         print(f"{time.monotonic() - started:8.2f}  {text}", flush=True)
 
-    leftovers.note_traces(host.raise_limits(), cgroups.memory_group())
+    leftovers.note_traces(host.prepare(), cgroups.memory_group())
     requests = places.STATE / "requests.jsonl"
     requests.unlink(missing_ok=True)
     log = WakingLog(str(requests))
