@@ -18,8 +18,8 @@ BOOT = Path(__file__).with_name("boot.sh")
 REAL_DIRECTORIES = ("var/lib/containerd", "var/lib/kubelet", "var/lib/etcd")
 # AWS gives an instance a few minutes between the power button and the plug.
 POWER_OFF_SECONDS = 30.0
-# Below the bed itself, whose metadata and names booting instances wait for.
-NICER = 5
+# Below the bed itself, whose metadata and names booting instances wait for, and below whoever works on the machine.
+NICER = 10
 POWER_OFF_SIGNAL = signal.SIGRTMIN + 4
 REBOOTED = {129, -signal.SIGHUP}
 
