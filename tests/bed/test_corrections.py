@@ -574,6 +574,28 @@ class Contract:
         volume = aws.ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=1, VolumeType="gp3")["VolumeId"]
         assert aws.ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["Throughput"] == 125
 
+    def _instance_and_volumes(self, aws, zone: str) -> tuple[str, list[str]]:
+        """An instance in the first zone, and two volumes in a zone."""
+        [subnet] = aws.subnets(aws.vpc())
+        instance = aws.ec2.run_instances(ImageId=IMAGE, InstanceType="m5.large", MinCount=1, MaxCount=1, SubnetId=subnet)
+        volumes = [aws.ec2.create_volume(AvailabilityZone=f"{REGION}{zone}", Size=1)["VolumeId"] for _ in range(2)]
+        return instance["Instances"][0]["InstanceId"], volumes
+
+    def a_device_name_is_given_to_one_volume(self, aws):
+        instance, (one, other) = self._instance_and_volumes(aws, "a")
+        aws.ec2.attach_volume(VolumeId=one, InstanceId=instance, Device="/dev/sdf")
+        assert code_of(aws.ec2.attach_volume, VolumeId=other, InstanceId=instance, Device="/dev/sdf") == "InvalidParameterValue"
+        aws.ec2.attach_volume(VolumeId=other, InstanceId=instance, Device="/dev/sdg")
+
+    def a_volume_is_attached_once(self, aws):
+        instance, (volume, _) = self._instance_and_volumes(aws, "a")
+        aws.ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device="/dev/sdf")
+        assert code_of(aws.ec2.attach_volume, VolumeId=volume, InstanceId=instance, Device="/dev/sdg") == "VolumeInUse"
+
+    def a_volume_is_attached_in_its_zone(self, aws):
+        instance, (volume, _) = self._instance_and_volumes(aws, "b")
+        assert code_of(aws.ec2.attach_volume, VolumeId=volume, InstanceId=instance, Device="/dev/sdf") == "InvalidVolume.ZoneMismatch"
+
     def a_volume_is_detached_without_naming_the_instance(self, aws):
         [subnet] = aws.subnets(aws.vpc())
         aws.ec2.run_instances(ImageId=IMAGE, InstanceType="m5.large", MinCount=1, MaxCount=1, SubnetId=subnet)

@@ -42,18 +42,14 @@ def up(options) -> int:
         return 1
     if things := leftovers.found():
         print(f"removing what a bed before left: {len(things)} things", flush=True)
-        leftovers.clean()
+    leftovers.clean()
     leftovers.forget_consoles()
     _build_base()
-    server = _start_server(options.port)
+    server = _start_server(options.port, options.lifeline)
     if server is None:
         return 1
     print(f"source {places.ENVIRONMENT}", flush=True)
-    if options.lifeline:
-        while sys.stdin.buffer.read(4096):
-            pass
-        return down(options)
-    return 0
+    return server.wait() if options.lifeline else 0
 
 
 def _build_base() -> None:
@@ -76,12 +72,13 @@ def _build_base() -> None:
     print(f"built in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def _start_server(port: int) -> subprocess.Popen | None:
+def _start_server(port: int, lifeline: bool) -> subprocess.Popen | None:
     """Starts the bed's process on its own and shows what it says until it is ready."""
+    command = [sys.executable, "-m", "machines.server", "--port", str(port), *(["--lifeline"] if lifeline else [])]
     with open(places.LOG, "w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "machines.server", "--port", str(port)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            command,
+            stdin=None if lifeline else subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     with open(places.LOG) as log:
         while True:

@@ -4,6 +4,7 @@ It wakes when a request changed something and twice a second besides, reads ever
 without it. Every step is a comparison of what there should be with what there is, so nothing depends on having seen a change.
 """
 
+import collections
 import concurrent.futures
 import os
 import shutil
@@ -26,6 +27,7 @@ from machines.spot import Interruptions
 from machines.volumes import Volumes
 
 LOOK_EVERY_SECONDS = 0.5
+NEW_PER_STEP = 2
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
 
 
@@ -39,6 +41,7 @@ class Bed:
         self.machines: dict[str, Machine] = {}
         self.services: dict[str, MetadataService] = {}
         self.refused: set[str] = set()
+        self.attempts: collections.Counter[str] = collections.Counter()
         self.killed: set[str] = set()
         self.failures: set[str] = set()
         self.network = Network()
@@ -68,13 +71,24 @@ class Bed:
         for instance_id in list(self.machines):
             self._remove(instance_id)
 
+    def stop(self) -> None:
+        self.stopping.set()
+        self.changed.set()
+
     def _step(self) -> None:
         with self.lock:
             world = cloud.read()
         self.world = world
         self._guarded("network", self._sync_network, world)
-        for instance in world.instances.values():
-            self._guarded(instance.id, self._sync_instance, instance, world)
+        # Who is there comes first, and new ones a few at a time: an attached volume must not wait for a whole group to boot.
+        new = [i for i in world.instances.values() if i.wanted and i.id not in self.machines and i.id not in self.refused]
+        new.sort(key=lambda instance: self.attempts[instance.id])
+        if len(new) > NEW_PER_STEP:
+            self.changed.set()
+        waiting = {instance.id for instance in new[NEW_PER_STEP:]}
+        for instance in sorted(world.instances.values(), key=lambda i: i.id not in self.machines):
+            if instance.id not in waiting:
+                self._guarded(instance.id, self._sync_instance, instance, world)
         for instance_id in self.machines.keys() - world.instances.keys():
             self._guarded(instance_id, self._remove, instance_id)
         self._guarded("rules", self._sync_rules, world)
@@ -126,6 +140,7 @@ class Bed:
             machine.press_power_button()
 
     def _create(self, instance: Instance) -> None:
+        self.attempts[instance.id] += 1
         if instance.architecture != ARCHITECTURE:
             self._refuse(instance)
             return

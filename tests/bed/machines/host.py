@@ -22,9 +22,7 @@ PROGRAMS = {
     "openssl": "openssl",
 }
 CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_MKNOD = 21, 12, 27
-INOTIFY_INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
-# All instances share the host's: a systemd takes a handful, a kubelet some more.
-INOTIFY_INSTANCES_NEEDED = 2048
+SETTINGS = Path("/proc/sys")
 
 
 def install_programs() -> list[str]:
@@ -90,13 +88,27 @@ def _overlay_works() -> bool:
         return mounted
 
 
-def raise_limits() -> int:
-    """Gives the instances room; the answer is what to restore."""
-    before = int(INOTIFY_INSTANCES.read_text())
-    if before < INOTIFY_INSTANCES_NEEDED:
-        INOTIFY_INSTANCES.write_text(str(INOTIFY_INSTANCES_NEEDED))
+def prepare() -> dict[str, str]:
+    """Changes settings of this machine that instances share; gives what they were, for `restore`."""
+    wanted = {
+        # A systemd takes a handful of the host's, a kubelet some more.
+        "fs/inotify/max_user_instances": max(2048, int(_read("fs/inotify/max_user_instances"))),
+        # What kube-proxy wants by default: only the host's own network namespace could set it, to any other it is read-only,
+        # and kube-proxy ends if it is not so and it cannot make it so.
+        "net/netfilter/nf_conntrack_max": max(131072, 32768 * (os.cpu_count() or 1)),
+    }
+    before = {}
+    for name, value in wanted.items():
+        if (SETTINGS / name).exists() and int(_read(name)) != value:
+            before[name] = _read(name)
+            (SETTINGS / name).write_text(str(value))
     return before
 
 
-def restore_limits(before: int) -> None:
-    INOTIFY_INSTANCES.write_text(str(before))
+def restore(before: dict[str, str]) -> None:
+    for name, value in before.items():
+        (SETTINGS / name).write_text(value)
+
+
+def _read(name: str) -> str:
+    return (SETTINGS / name).read_text().strip()

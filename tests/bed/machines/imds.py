@@ -50,8 +50,9 @@ class MetadataService(http.server.ThreadingHTTPServer):
             self.hop_limit = hop_limit
 
     def close(self) -> None:
-        self.shutdown()
+        """Ends the service, without waiting until its thread has noticed."""
         self.server_close()
+        threading.Thread(target=self.shutdown, daemon=True).start()
 
     def handle_error(self, request, client_address) -> None:
         """A client that hung up, or an instance that is gone from the emulator: neither is an error of the bed."""

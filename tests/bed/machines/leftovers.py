@@ -12,9 +12,9 @@ from machines.commands import attempt, run
 PREFIX = "kspot-bed-"
 
 
-def note_traces(inotify_before: int, memory_group: str) -> None:
+def note_traces(settings: dict[str, str], memory_group: str) -> None:
     """Writes down what cannot be found by name."""
-    places.TRACES.write_text(json.dumps({"inotify": inotify_before, "memory_group": memory_group}))
+    places.TRACES.write_text(json.dumps({"settings": settings, "memory_group": memory_group}))
 
 
 def found() -> list[str]:
@@ -44,8 +44,7 @@ def clean() -> list[str]:
     for name in _namespaces():
         attempt("ip", "netns", "del", name)
     attempt("ip", "link", "del", places.HOST_LINK)
-    if "inotify" in traces:
-        host.restore_limits(traces["inotify"])
+    host.restore(traces.get("settings", {}))
     left = found()
     if not left:
         for directory in (places.VOLUMES, places.TRUST, *places.INSTANCES.glob("*/upper"), *places.INSTANCES.glob("*/data"), *places.INSTANCES.glob("*/work")):

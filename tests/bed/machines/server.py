@@ -1,6 +1,6 @@
 """The bed's process: the emulator, the loop, and everything that instances talk to. Prints what happens; `ready` when it is.
 
-    python -m machines.server [--port 0]
+    python -m machines.server [--port 0] [--lifeline]
 """
 
 import argparse
@@ -22,7 +22,6 @@ from machines.authority import Authority
 from machines.bed import Bed
 from machines.fronts import Fronts
 
-NICENESS = 10
 # An access key has twenty characters; those of the emulator name their account.
 ACCOUNT = "000000000001"
 READY = "ready"
@@ -44,15 +43,15 @@ class WakingLog(emulation.RequestLog):
 def main() -> None:
     parser = argparse.ArgumentParser(description="the test bed's process")
     parser.add_argument("--port", type=int, default=0, help="the emulator's port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--lifeline", action="store_true", help="go down when standard input ends")
     options = parser.parse_args()
     lock = _lock_machine()
-    os.nice(NICENESS)
     started = time.monotonic()
 
     def say(text: str) -> None:
         print(f"{time.monotonic() - started:8.2f}  {text}", flush=True)
 
-    leftovers.note_traces(host.raise_limits(), cgroups.memory_group())
+    leftovers.note_traces(host.prepare(), cgroups.memory_group())
     requests = places.STATE / "requests.jsonl"
     requests.unlink(missing_ok=True)
     log = WakingLog(str(requests))
@@ -64,7 +63,9 @@ def main() -> None:
 
     bed = Bed(emulator.serving, log.changed, say)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: (bed.stopping.set(), bed.changed.set()))
+        signal.signal(number, lambda *_: bed.stop())
+    if options.lifeline:
+        threading.Thread(target=_stop_with_stdin, args=(bed,), daemon=True).start()
     authority = Authority()
     authority.install()
     bed.open()
@@ -85,6 +86,13 @@ def main() -> None:
         os.close(lock)
     # Threads of servers end with the process.
     os._exit(0 if not left else 1)
+
+
+def _stop_with_stdin(bed: Bed) -> None:
+    """The starter holds the other side, so even its kill -9 ends the bed, and in good order."""
+    while sys.stdin.buffer.read(4096):
+        pass
+    bed.stop()
 
 
 def _lock_machine() -> int:
