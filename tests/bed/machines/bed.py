@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 
-from machines import cgroups, cloud, events, metadata, network, places
+from machines import cgroups, cloud, events, metadata, network
 from machines.answers import terminate
 from machines.balancers import CHECK_EVERY_SECONDS, Balancers
 from machines.cloud import Instance, World

@@ -47,7 +47,9 @@ def clean() -> list[str]:
     host.restore(traces.get("settings", {}))
     left = found()
     if not left:
-        for directory in (places.VOLUMES, places.TRUST, *places.INSTANCES.glob("*/upper"), *places.INSTANCES.glob("*/data"), *places.INSTANCES.glob("*/work")):
+        # Of an instance the console stays.
+        disks = [path for path in places.INSTANCES.glob("*/*") if path.is_dir()]
+        for directory in (places.VOLUMES, places.TRUST, *disks):
             shutil.rmtree(directory, ignore_errors=True)
         for file in (places.TRACES, places.ENVIRONMENT, places.RESOLVER, places.CONTROL):
             file.unlink(missing_ok=True)
