@@ -18,7 +18,7 @@ import ssl
 import sys
 import urllib.parse
 
-COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+COMPONENTS = ("etcd-main", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
 def now() -> str:

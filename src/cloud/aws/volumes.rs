@@ -49,7 +49,8 @@ impl AwsCloud {
         let taken = self.devices(instance).await?;
         let free = DEVICES.map(|letter| format!("/dev/sd{}", char::from(letter)));
         // The same device by either of its names.
-        let is_free = |device: &String| !taken.contains(device) && !taken.contains(&device.replace("/dev/sd", "/dev/xvd"));
+        let is_free =
+            |device: &String| !taken.contains(device) && !taken.contains(&device.replace("/dev/sd", "/dev/xvd"));
         let none = || Error::failed(format!("{instance} has no device name left for volume {volume}"));
         let device = free.into_iter().find(is_free).ok_or_else(none)?;
         let call = self.ec2.attach_volume().volume_id(volume).instance_id(instance).device(device);

@@ -121,7 +121,7 @@ async fn a_cluster_comes_up() {
         assert!(second.contains(missing), "{missing}: {second}");
     }
     assert!(!second.contains("addons apply"), "{second}");
-    for component in ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+    for component in ["etcd-main", "kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
         stage.component(component, &control_plane).await;
     }
     // It waits, and ends as soon as the last node is ready: the interval alone would be too late.
@@ -157,9 +157,9 @@ async fn a_cluster_comes_up() {
     // The control plane loses a part.
     let pods = stage.api("v1", "Pod", Some("kube-system"));
     let params = kube::api::DeleteParams { grace_period_seconds: Some(0), ..Default::default() };
-    pods.delete(&format!("etcd-{control_plane}"), &params).await.unwrap();
+    pods.delete(&format!("etcd-main-{control_plane}"), &params).await.unwrap();
     let broken = desk.run("validate --max-unready-nodes 9 --kubeconfig ./config").expect(4).stdout;
-    assert!(broken.contains(&format!("etcd on {control_plane}")), "{broken}");
+    assert!(broken.contains(&format!("etcd-main on {control_plane}")), "{broken}");
 }
 
 /// Bad luck: nobody there is a finding, and the machines are still looked at; who is refused is told so at once.

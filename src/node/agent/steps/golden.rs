@@ -39,7 +39,9 @@ fn context() -> Context {
 }
 
 fn files(host: &Fake, all: &[&str]) -> String {
-    all.iter().map(|path| format!("===== {path} {:o}\n{}\n", host.mode(path).unwrap(), host.get(path).unwrap())).collect()
+    all.iter()
+        .map(|path| format!("===== {path} {:o}\n{}\n", host.mode(path).unwrap(), host.get(path).unwrap()))
+        .collect()
 }
 
 fn pods() -> ControlPlanePods {
@@ -73,8 +75,10 @@ async fn a_control_planes_files() {
     act(&step, &host).await.unwrap();
     let all = ["/etc/kubernetes/kubeadm.yaml", "/etc/kubernetes/authentication.yaml"];
     let members = control_plane().control_plane.unwrap().etcd;
-    let etcd: String =
-        members.iter().map(|e| format!("===== {}\n{}\n", manifest::file(e), manifest::manifest(e, "172.20.0.10", "token").unwrap())).collect();
+    let etcd: String = members
+        .iter()
+        .map(|e| format!("===== {}\n{}\n", manifest::file(e), manifest::manifest(e, "172.20.0.10", "token").unwrap()))
+        .collect();
     insta::assert_snapshot!(files(&host, &all) + &etcd);
 }
 
@@ -102,10 +106,8 @@ async fn kubeadm_runs_when_something_changed() {
     assert!(is_done(&pods(), &host).await);
     let other = ControlPlanePods { balancer: None, ..pods() };
     assert!(!is_done(&other, &host).await);
-    let late = ControlPlanePods {
-        time: Context::fixed("2027-10-21T12:00:00Z".parse().unwrap(), "root", "i-1"),
-        ..pods()
-    };
+    let late =
+        ControlPlanePods { time: Context::fixed("2027-10-21T12:00:00Z".parse().unwrap(), "root", "i-1"), ..pods() };
     assert!(!is_done(&late, &host).await, "in the last third of the certificates' lives");
 }
 
