@@ -35,7 +35,111 @@ pub struct EtcdMember {
     pub token: String,
 }
 
+/// What the machines are asked to do with etcd: `etcd/wanted`. The last one counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EtcdOrder {
+    /// Tells it from others; after a restore the members tell their cluster by it.
+    pub id: String,
+    /// The etcd cluster.
+    pub etcd: String,
+    /// What.
+    #[serde(flatten)]
+    pub what: EtcdWork,
+    /// When it was asked for.
+    pub when: Timestamp,
+    /// By whom.
+    pub who: String,
+}
+
+/// What can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum EtcdWork {
+    /// A snapshot now.
+    Backup,
+    /// All members begin again with a snapshot.
+    Restore {
+        /// Its name.
+        snapshot: String,
+    },
+    /// One member shows that a snapshot can be restored, beside its data.
+    Drill {
+        /// Its name.
+        snapshot: String,
+    },
+}
+
+/// What a machine tells of its member: `status/etcd/<cluster>/<member>.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EtcdReport {
+    /// The etcd cluster.
+    pub etcd: String,
+    /// The member.
+    pub member: String,
+    /// The machine.
+    pub instance: String,
+    /// When it told this.
+    pub when: Timestamp,
+    /// What the member says of itself, in etcd's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<serde_json::Value>,
+    /// Why it says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The order that was carried out last, and what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<EtcdOutcome>,
+}
+
+/// What came of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EtcdOutcome {
+    /// The order's id.
+    pub id: String,
+    /// What was done, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<String>,
+    /// Why it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
 impl ClusterStore {
+    /// What the machines were asked to do with etcd last.
+    pub async fn etcd_order(&self) -> Result<Option<EtcdOrder>> {
+        self.document(&self.keys().etcd_wanted()).await
+    }
+
+    /// Asks the machines to do something with etcd.
+    pub async fn order_etcd(&self, order: &EtcdOrder) -> Result<()> {
+        self.replace(&self.keys().etcd_wanted(), order).await
+    }
+
+    /// What the machines tell of their members.
+    pub async fn etcd_reports(&self) -> Result<Vec<EtcdReport>> {
+        let listed = self.store().list(&self.keys().etcd_reports(), None).await?;
+        let reads: Vec<_> = listed.into_iter().map(|entry| async move { self.document(&entry.key).await }).collect();
+        let all: Vec<Option<EtcdReport>> = super::cluster::all(reads).await?;
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    /// Tells of a member.
+    pub async fn report_etcd(&self, report: &EtcdReport) -> Result<()> {
+        let key = format!("{}{}/{}.json", self.keys().etcd_reports(), report.etcd, report.member);
+        self.replace(&key, report).await
+    }
+
+    async fn replace(&self, key: &str, document: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_vec(document).map_err(|e| Error::failed(format!("can't write {key}")).because(e))?;
+        let written = self.store().put(key, &text, Precondition::None).await;
+        written
+            .map(|_| ())
+            .map_err(|e| e.or_conflict(|| Error::conflict(format!("{key} was written by somebody else"))))
+    }
+
     /// The marker that etcd was seeded; none if it was not.
     pub async fn etcd_created(&self) -> Result<Option<EtcdCreated>> {
         self.document(&self.keys().etcd_created()).await

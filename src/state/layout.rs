@@ -142,6 +142,16 @@ impl Keys {
         self.below(&format!("etcd/members/{etcd}/{member}"))
     }
 
+    /// What the machines are asked to do with etcd.
+    pub fn etcd_wanted(&self) -> String {
+        self.below("etcd/wanted")
+    }
+
+    /// The prefix of what the machines tell of etcd's members.
+    pub fn etcd_reports(&self) -> String {
+        self.below("status/etcd/")
+    }
+
     /// The prefix of etcd's snapshots.
     pub fn etcd_backups(&self) -> String {
         self.below("backups/etcd/")

@@ -6,9 +6,10 @@
 //! * [`cluster`] is one cluster's part of a store. [`specs`] reads its specs, [`change`] changes them through one
 //!   revision, [`history`] reads and compares revisions, [`schema`] keeps an older kspot from writing.
 //! * [`lock`] lets one process at a time change AWS; [`applied`] records how the last apply ended; [`status`] is what machines tell,
-//!   [`etcd`] what keeps them from seeding a cluster twice.
+//!   [`etcd`] what keeps them from seeding a cluster twice, [`backups`] where snapshots of it are.
 
 pub mod applied;
+pub mod backups;
 pub mod bucket;
 pub mod change;
 pub mod cluster;

@@ -1,7 +1,6 @@
 //! What machines tell by the store: how far each boot got, and the snapshots of etcd.
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::ClusterStore;
@@ -53,19 +52,9 @@ impl ClusterStore {
 
     /// When the newest snapshot of etcd was taken.
     pub async fn newest_etcd_snapshot(&self) -> Result<Option<Timestamp>> {
-        let prefix = self.keys().etcd_backups();
-        let listed = self.store().list(&prefix, None).await?;
-        Ok(listed.iter().filter_map(|entry| taken(entry.key.strip_prefix(&prefix)?)).max())
+        let all = super::backups::Backups::of(self, "main").list().await?;
+        Ok(all.last().map(|snapshot| snapshot.when))
     }
-}
-
-/// How the time of a snapshot begins its name, so that names sort as times do: `20261121T220000Z-...`.
-const STAMP: &str = "%Y%m%dT%H%M%SZ";
-
-fn taken(name: &str) -> Option<Timestamp> {
-    let stamp = name.split(['-', '/', '.']).next()?;
-    let time = DateTime::strptime(STAMP, stamp).ok()?;
-    time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| z.timestamp())
 }
 
 #[cfg(test)]
@@ -98,9 +87,9 @@ mod tests {
         put("status/i-3.json", b"{".to_vec()).await;
         put("etcd/created", br#"{"when": "2026-11-21T09:00:00Z", "token": "t", "members": {"main": ["a"]}}"#.to_vec())
             .await;
-        put("backups/etcd/20261121T100000Z-a.db", Vec::new()).await;
-        put("backups/etcd/20261121T101500Z-a.db", Vec::new()).await;
-        put("backups/etcd/notes", Vec::new()).await;
+        put("backups/etcd/main/20261121T100000Z-a.db.gz", Vec::new()).await;
+        put("backups/etcd/main/20261121T101500Z-a.db.gz", Vec::new()).await;
+        put("backups/etcd/main/notes", Vec::new()).await;
         assert_eq!(store.boots(&["i-1".into(), "i-3".into()]).await.unwrap(), [status("i-1")]);
         assert_eq!(store.etcd_created().await.unwrap().unwrap().when, "2026-11-21T09:00:00Z".parse().unwrap());
         assert_eq!(store.newest_etcd_snapshot().await.unwrap(), Some("2026-11-21T10:15:00Z".parse().unwrap()));

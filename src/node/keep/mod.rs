@@ -2,9 +2,10 @@
 //!
 //! What runs on a machine reaches the API server at one address that never changes, a port on loopback; from there
 //! [`forward`] leads to an API server that answers. [`addresses`] follows where they are, and on the control plane where
-//! etcd's members are; [`renew`] sees that certificates do not expire.
+//! etcd's members are; [`renew`] sees that certificates do not expire; [`etcd`] takes snapshots and restores them.
 
 pub mod addresses;
+pub mod etcd;
 pub mod forward;
 pub mod renew;
 
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cloud::aws::{AwsCloud, sdk_config};
 use crate::context::Context;
 use crate::error::{Context as _, Result};
-use crate::node::agent::Birth;
+use crate::node::agent::{self, Birth};
 use crate::node::configuration::Configuration;
 use crate::node::host::Host;
 use forward::Known;
@@ -79,8 +80,12 @@ pub async fn run(file: &Path, context: Context, stop: CancellationToken) -> Resu
             addresses::follow_as_worker(&birth, &configuration, &aws, tell, stop.clone()).await;
         }
     };
+    let members = configuration.control_plane.as_ref().map(|cp| cp.etcd.as_slice()).unwrap_or_default();
+    let store = if member { Some(agent::control_plane::open(&birth).await?) } else { None };
+    let etcd = store.iter().flat_map(|store| members.iter().map(|m| etcd::follow(&birth, store, m, stop.clone())));
     futures::join!(
         follow,
+        futures::future::join_all(etcd),
         forward::forward(listener, servers, stop.clone()),
         renew::renew(&birth, &aws, member, stop.clone()),
     );

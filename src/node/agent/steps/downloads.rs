@@ -177,7 +177,8 @@ fn program(mut content: impl Read, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn sum_of(file: &Path) -> std::io::Result<String> {
+/// The sha256 of a file, in hex.
+pub fn sum_of(file: &Path) -> std::io::Result<String> {
     let mut input = File::open(file)?;
     let mut sum = digest::Context::new(&digest::SHA256);
     let mut piece = vec![0; 1 << 20];

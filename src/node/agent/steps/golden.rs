@@ -2,7 +2,6 @@
 
 use crate::cloud::aws::metadata::Metadata;
 use crate::context::Context;
-use crate::node::agent::step::Step;
 use crate::node::agent::step::tests::{act, is_done};
 use crate::node::configuration::Configuration;
 use crate::node::etcd::manifest;
@@ -73,7 +72,8 @@ async fn a_control_planes_files() {
     let host = Fake::default();
     let step = pods();
     act(&step, &host).await.unwrap();
-    let all = ["/etc/kubernetes/kubeadm.yaml", "/etc/kubernetes/authentication.yaml"];
+    let patch = "/etc/kubernetes/patches/kube-apiserver+strategic.json";
+    let all = ["/etc/kubernetes/kubeadm.yaml", "/etc/kubernetes/authentication.yaml", patch];
     let members = control_plane().control_plane.unwrap().etcd;
     let etcd: String = members
         .iter()

@@ -19,6 +19,7 @@ use crate::node::host::{Command, Host};
 
 const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";
 const AUTHENTICATION: &str = "/etc/kubernetes/authentication.yaml";
+const PATCHES: &str = "/etc/kubernetes/patches";
 const SUPER_ADMIN: &str = "/etc/kubernetes/super-admin.conf";
 const KUBEADM: &str = "/usr/local/bin/kubeadm";
 
@@ -59,6 +60,7 @@ impl ControlPlanePods {
             "apiVersion": "kubeadm.k8s.io/v1beta4",
             "kind": "InitConfiguration",
             "localAPIEndpoint": {"advertiseAddress": self.metadata.address, "bindPort": c.api.port},
+            "patches": {"directory": PATCHES},
             "nodeRegistration": {
                 "name": self.metadata.instance,
                 "criSocket": format!("unix://{}", super::runtime::SOCKET),
@@ -82,10 +84,7 @@ impl ControlPlanePods {
             "apiServer": {
                 "certSANs": names,
                 "extraArgs": flags(self.api_server()),
-                "extraVolumes": [{
-                    "name": "authentication", "hostPath": AUTHENTICATION, "mountPath": AUTHENTICATION,
-                    "readOnly": true, "pathType": "File",
-                }],
+                "extraVolumes": self.volumes(),
             },
             "controllerManager": {"extraArgs": flags(self.controller_manager())},
             "scheduler": {"extraArgs": flags(self.scheduler())},
@@ -104,6 +103,63 @@ impl ControlPlanePods {
             .map(|d| serde_yaml::to_string(d).context(|| "can't write kubeadm's configuration".to_owned()))
             .collect();
         Ok(texts?.join("---\n"))
+    }
+
+    /// What the API server reads and writes on the machine besides its certificates.
+    fn volumes(&self) -> Vec<Value> {
+        let given = &self.control_plane.api_server;
+        let volume = |name: &str, path: &str, read_only: bool, kind: &str| json!({"name": name, "hostPath": path, "mountPath": path, "readOnly": read_only, "pathType": kind});
+        let mut all = Vec::new();
+        if self.uses_authentication_file() {
+            all.push(volume("authentication", AUTHENTICATION, true, "File"));
+        }
+        if let Some(policy) = &given.audit_policy_file {
+            all.push(volume("audit-policy", policy, true, "File"));
+        }
+        let log = given.audit_log_path.as_deref().filter(|path| *path != "-");
+        if let Some(directory) = log.and_then(|path| path.rsplit_once('/')).map(|(directory, _)| directory) {
+            all.push(volume("audit-log", directory, false, "DirectoryOrCreate"));
+        }
+        all
+    }
+
+    /// Changes of the pods that kubeadm's configuration has no words for: what they request, and what they are told by
+    /// that their kubeconfig is another one, which they do not read again.
+    async fn patches(&self, host: &dyn Host) -> Result<Vec<(String, String)>> {
+        let (api, manager, scheduler) =
+            (&self.control_plane.api_server, &self.control_plane.controller_manager, &self.control_plane.scheduler);
+        let pods = [
+            ("kube-apiserver", None, [&api.cpu_request, &api.memory_request], api.memory_limit.as_ref()),
+            (
+                "kube-controller-manager",
+                Some("controller-manager"),
+                [&manager.cpu_request, &manager.memory_request],
+                None,
+            ),
+            ("kube-scheduler", Some("scheduler"), [&scheduler.cpu_request, &scheduler.memory_request], None),
+        ];
+        let mut all = Vec::new();
+        for (pod, kubeconfig, [cpu, memory], limit) in pods {
+            let named = |amounts: &[(&str, Option<String>)]| -> serde_json::Map<String, Value> {
+                amounts.iter().filter_map(|(name, amount)| Some(((*name).to_owned(), amount.clone()?.into()))).collect()
+            };
+            let text = |amount: &Option<crate::spec::quantity::Quantity>| amount.as_ref().map(ToString::to_string);
+            let resources = json!({
+                "requests": named(&[("cpu", text(cpu)), ("memory", text(memory))]),
+                "limits": named(&[("memory", limit.map(ToString::to_string))]),
+            });
+            let mut annotations = serde_json::Map::new();
+            if let Some(name) = kubeconfig {
+                let content = host.read(format!("/etc/kubernetes/{name}.conf").as_ref()).await?.unwrap_or_default();
+                annotations.insert("kspot.io/kubeconfig".to_owned(), crate::state::store::sha256(&content).into());
+            }
+            let patch = json!({
+                "metadata": {"annotations": annotations},
+                "spec": {"containers": [{"name": pod, "resources": resources}]},
+            });
+            all.push((format!("{PATCHES}/{pod}+strategic.json"), patch.to_string()));
+        }
+        Ok(all)
     }
 
     /// Where the control plane's images come from, if not from their own registry: etcd's image shows it.
@@ -315,6 +371,9 @@ impl Step for ControlPlanePods {
         for name in KUBECONFIGS {
             host.remove(format!("/etc/kubernetes/{name}.conf").as_ref()).await?;
             self.runs(host, &format!("kubeconfig {name}")).await?;
+        }
+        for (path, text) in self.patches(host).await? {
+            host.ensure(path, &text, 0o600).await?;
         }
         self.runs(host, "control-plane all").await
     }

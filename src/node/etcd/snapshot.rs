@@ -1,0 +1,133 @@
+//! Takes a snapshot of a running member, checks it, and packs it into a file.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http_body_util::BodyExt;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::client::Client;
+use crate::error::{Context, Error, Result};
+
+/// A snapshot ends in the sha256 of everything before it.
+const SUM: usize = 32;
+
+/// How long a member may be silent in the middle of a snapshot.
+const SILENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// One line of etcd's answer.
+#[derive(Deserialize)]
+struct Line {
+    result: Option<Part>,
+    error: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Part {
+    #[serde(default)]
+    blob: String,
+}
+
+/// Checks what passes through: that the end is the sum of what came before.
+struct Check {
+    sum: Sha256,
+    /// What may yet turn out to be the sum.
+    tail: Vec<u8>,
+    length: u64,
+}
+
+impl Check {
+    fn new() -> Self {
+        Check { sum: Sha256::new(), tail: Vec::new(), length: 0 }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.length += bytes.len() as u64;
+        self.tail.extend_from_slice(bytes);
+        let sure = self.tail.len().saturating_sub(SUM);
+        self.sum.update(&self.tail[..sure]);
+        self.tail.drain(..sure);
+    }
+
+    fn is_right(self) -> bool {
+        self.tail.len() == SUM && self.sum.finalize().as_slice() == self.tail.as_slice()
+    }
+}
+
+/// Whether this is a whole snapshot.
+pub fn is_whole(bytes: &[u8]) -> bool {
+    let mut check = Check::new();
+    check.add(bytes);
+    check.is_right()
+}
+
+/// Takes one into a file, packed; its size unpacked.
+pub async fn take(client: &Client, file: &Path) -> Result<u64> {
+    let doing = || format!("can't write {}", file.display());
+    let answer = client.open("/v3/maintenance/snapshot", &serde_json::json!({})).await?;
+    let mut out = GzEncoder::new(File::create(file).context(doing)?, Compression::fast());
+    let (mut check, mut pending) = (Check::new(), Vec::new());
+    let mut body = answer.into_body();
+    loop {
+        let next = tokio::time::timeout(SILENCE, body.frame()).await;
+        let silent = |_| Error::failed(format!("{} stopped in the middle of a snapshot", client.what()));
+        let Some(frame) = next.map_err(silent)? else { break };
+        let broken = |e| Error::failed(format!("the snapshot of {} broke off", client.what())).because(e);
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        pending.extend_from_slice(&data);
+        while let Some(end) = pending.iter().position(|b| *b == b'\n') {
+            let line: Vec<u8> = pending.drain(..=end).collect();
+            let blob = part(client, &line)?;
+            check.add(&blob);
+            out.write_all(&blob).context(doing)?;
+        }
+    }
+    if !pending.iter().all(u8::is_ascii_whitespace) {
+        let blob = part(client, &pending)?;
+        check.add(&blob);
+        out.write_all(&blob).context(doing)?;
+    }
+    out.finish().context(doing)?.sync_all().context(doing)?;
+    let length = check.length;
+    if !check.is_right() {
+        return Err(Error::failed(format!("the snapshot of {} is damaged: it does not end in its sum", client.what())));
+    }
+    Ok(length)
+}
+
+fn part(client: &Client, line: &[u8]) -> Result<Vec<u8>> {
+    let odd = |why: String| Error::failed(format!("the snapshot of {}: {why}", client.what()));
+    let line: Line = serde_json::from_slice(line).map_err(|e| odd(format!("a line can't be read: {e}")))?;
+    if let Some(error) = line.error {
+        return Err(odd(error.to_string()));
+    }
+    let blob = line.result.map(|part| part.blob).unwrap_or_default();
+    BASE64.decode(blob).map_err(|_| odd("a part is no base64".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A snapshot is whole when it ends in its sum, however it was cut into parts.
+    #[test]
+    fn the_sum_is_checked() {
+        let content = b"a database".to_vec();
+        let whole = [content.clone(), Sha256::digest(&content).to_vec()].concat();
+        assert!(is_whole(&whole));
+        for size in 1..whole.len() {
+            let mut check = Check::new();
+            whole.chunks(size).for_each(|part| check.add(part));
+            assert!(check.is_right());
+        }
+        assert!(!is_whole(&whole[..whole.len() - 1]));
+        assert!(!is_whole(&[whole.as_slice(), b"x"].concat()));
+        assert!(!is_whole(b""));
+    }
+}
