@@ -1,7 +1,7 @@
 //! A cluster with one control plane and its controller, and machines that ask it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_ec2::types::{IamInstanceProfileSpecification, InstanceType, ResourceType, Tag, TagSpecification};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use kspot::cloud::aws::identity::token;
 use kspot::node::boot::{Boot, Reference};
@@ -23,8 +25,12 @@ use kspot::spec::rolling_update::UpdatePolicy;
 use kspot::state::directory::Directory;
 use kspot::state::store::sha256;
 use kspot::state::{ClusterStore, Precondition, Store};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
 
 use crate::bed::{Bed, Kspot, REGION};
 
@@ -237,11 +243,21 @@ impl Stage {
         self.machine("nodes.c.example.com", &[("kspot.io/instancegroup", "workers"), ("k8s.io/role/node", "1")]).await
     }
 
+    /// A machine of another cluster.
+    pub(crate) async fn foreign(&self) -> Worker {
+        let tags = [("KubernetesCluster", "d.example.com"), ("kspot.io/instancegroup", "workers")];
+        self.run("nodes.c.example.com", &tags).await
+    }
+
     /// A machine of the cluster with an instance profile and more tags.
     pub(crate) async fn machine(&self, profile: &str, tags: &[(&str, &str)]) -> Worker {
         let own = [("KubernetesCluster", CLUSTER), ("kspot.io/cluster", CLUSTER)];
+        self.run(profile, &[&own[..], tags].concat()).await
+    }
+
+    async fn run(&self, profile: &str, tags: &[(&str, &str)]) -> Worker {
         let tag = |(key, value): &(&str, &str)| Tag::builder().key(*key).value(*value).build();
-        let tags = own.iter().chain(tags).map(tag).collect();
+        let tags = tags.iter().map(tag).collect();
         let made = self
             .ec2
             .run_instances()
@@ -302,6 +318,32 @@ impl Stage {
         }
     }
 
+    /// Sends the controllers' STS requests elsewhere.
+    pub(crate) fn asking(mut self, sts: &str) -> Stage {
+        self.kspot = self.kspot.env("AWS_ENDPOINT_URL_STS", sts);
+        self
+    }
+
+    /// One request to a controller, from an address of this machine: status and body.
+    pub(crate) async fn send(
+        &self,
+        controller: &Controller,
+        from: IpAddr,
+        request: http::request::Builder,
+        body: Vec<u8>,
+    ) -> (u16, Vec<u8>) {
+        let name = format!("kspot-controller.internal.{CLUSTER}");
+        let stream = connect(from, controller.port).await;
+        let server = rustls::pki_types::ServerName::try_from(name.clone()).unwrap();
+        let stream = TlsConnector::from(trusting(&self.authority.public)).connect(server, stream).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let request = request.header("host", name).body(Full::new(hyper::body::Bytes::from(body))).unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.into_body().collect().await.unwrap().to_bytes().to_vec())
+    }
+
     /// A worker asks.
     pub(crate) async fn ask(&self, controller: &Controller, worker: &Worker) -> Result<Grant, Unsuccessful> {
         self.ask_for(controller, worker, &self.request(worker)).await
@@ -314,9 +356,8 @@ impl Stage {
         worker: &Worker,
         request: &Request,
     ) -> Result<Grant, Unsuccessful> {
-        let (sdk, cloud) = (signing_with(&worker.credentials), self.cloud());
-        let (sdk, cloud) = (&sdk, &cloud);
-        let sign = |body: Vec<u8>| async move { token(sdk, cloud, &body, Timestamp::now()).await };
+        let sdk = &signing_with(&worker.credentials);
+        let sign = |body: Vec<u8>| async move { token(sdk, REGION, &body, Timestamp::now()).await };
         ask(&self.controllers(controller, worker), request, sign).await
     }
 
@@ -324,6 +365,21 @@ impl Stage {
     pub(crate) async fn status(&self, instance: &str) -> Option<kspot::state::status::BootStatus> {
         self.store.boots(&[instance.to_owned()]).await.unwrap().pop()
     }
+}
+
+async fn connect(from: IpAddr, port: u16) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(from, 0)).unwrap();
+    socket.connect(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap()
+}
+
+/// Trusts this authority alone.
+pub(crate) fn trusting(authority: &str) -> Arc<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// A configuration with nothing but these credentials.
