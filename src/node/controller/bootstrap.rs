@@ -8,6 +8,7 @@ use super::status::BootStatus;
 use crate::error::{Error, Result};
 use crate::kube::nodes;
 use crate::model::naming::Names;
+use crate::node::configuration::Cloud;
 use crate::node::identity::caller::{self, Caller};
 use crate::node::identity::check::{Expected, check};
 use crate::node::identity::machine::{Claim, is_id};
@@ -145,8 +146,8 @@ async fn caller(parts: &Parts, asked: Asked<'_>, instance: &str) -> Result<Strin
 /// Whether a role is the instance profile's: of kspot's own profiles it has the profile's name.
 async fn has_role(parts: &Parts, profile: &str, role: &str) -> Result<bool> {
     let own = Names::of(&parts.home.cluster).iam(Role::Node);
-    let name = profile.rsplit('/').next().unwrap_or_default();
-    if name == own {
+    let Cloud { account, partition, .. } = &parts.home.cloud;
+    if profile == format!("arn:{partition}:iam::{account}:instance-profile/{own}") {
         return Ok(role == own);
     }
     if let Some(roles) = parts.profiles.lock().await.get(profile) {

@@ -144,7 +144,7 @@ async fn nodes_join_and_are_labelled() {
 /// Writes an addon of one ConfigMap, as an update does; gives its key.
 async fn addon(stage: &Stage, name: &str, value: &str) -> String {
     let text = format!(
-        "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: kube-system\n  labels:\n    kspot.io/addon: {name}\n    app.kubernetes.io/managed-by: kspot\ndata:\n  value: {value}\n"
+        "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: kube-system\n  labels:\n    kspot.io/addon: {name}\n    app.kubernetes.io/managed-by: kspot\ndata:\n  value: \"{value}\"\n"
     );
     let addon = Addon::new(CLUSTER, "1.0", text.clone());
     let key = stage.store.keys().addon(&format!("{name}/1.0-{}", addon.digest));
@@ -214,7 +214,8 @@ async fn a_lease_has_one_holder() {
                 if silent % 5 == 0 {
                     tokio::time::sleep(life * 2).await;
                 } else if silent % 7 == 0 {
-                    held.last_mut().unwrap().1 = Instant::now();
+                    let now = Instant::now();
+                    held.iter_mut().for_each(|(_, until)| *until = now.min(*until));
                     lease.release(&client).await.unwrap();
                     tokio::time::sleep(life / 2).await;
                 }
