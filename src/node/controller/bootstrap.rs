@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Parts;
+use super::addresses::Fleet;
 use super::status::BootStatus;
 use crate::error::{Error, Result};
 use crate::kube::nodes;
@@ -116,15 +117,25 @@ async fn grant(parts: &Parts, asked: Asked<'_>, known: &mut Known) -> Result<Gra
     let configuration = home.store.store().get(&request.configuration).await?;
     let configuration = configuration.ok_or_else(|| Denied::NoConfiguration(request.configuration.clone()))?;
     let (authority, now) = (home.authority()?, home.context.now());
-    let addresses = machine.addresses.iter().map(ToString::to_string);
-    let names = [Some(machine.id.clone()), machine.name.clone()].into_iter().flatten().chain(addresses).collect();
+    let own = machine.addresses.iter().map(ToString::to_string);
+    let names = [Some(machine.id.clone()), machine.name.clone()].into_iter().flatten().chain(own).collect();
     Ok(Grant {
         configuration: configuration.text(&request.configuration)?,
         authorities: home.authorities()?,
         client: kubelet::client(&authority, &machine.id, &client, now)?,
         server: kubelet::server(&authority, &machine.id, names, &server, now)?,
-        api_addresses: parts.seen.borrow().control_plane(),
+        api_addresses: addresses(parts).await?,
     })
+}
+
+/// Where the API server is; EC2 is asked if nobody has looked yet.
+async fn addresses(parts: &Parts) -> Result<Vec<IpAddr>> {
+    let known = parts.seen.borrow().control_plane();
+    if !known.is_empty() {
+        return Ok(known);
+    }
+    let machines = parts.home.aws.machines(&parts.home.cluster).await?;
+    Ok(Fleet { machines: machines.into_iter().map(|m| (m.id.clone(), m)).collect() }.control_plane())
 }
 
 /// The role of the credentials that the token was signed with, if they are the instance's.
