@@ -59,8 +59,10 @@ impl Unsuccessful {
     /// As an error of the boot.
     pub fn into_error(self) -> Error {
         match self {
-            Unsuccessful::Refused { why, .. } => Error::failed(format!("the control plane refuses this machine: {why}"))
-                .hint("docs/joining.md has every refusal and what to do"),
+            Unsuccessful::Refused { why, .. } => {
+                Error::failed(format!("the control plane refuses this machine: {why}"))
+                    .hint("docs/joining.md has every refusal and what to do")
+            }
             Unsuccessful::Nobody(error) => error,
         }
     }
@@ -167,8 +169,7 @@ async fn exchange(controllers: &Controllers, address: IpAddr, call: Call) -> Res
     let tls = TlsConnector::from(trusting(&controllers.authorities)?);
     let stream = tls.connect(name, stream).await.context(|| "its certificate is not taken".to_owned())?;
     let failed = |e: hyper::Error| Error::failed("the request did not get through").because(chain(&e));
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     let mut request = http::Request::builder()
         .method(call.method)
         .uri(call.path)

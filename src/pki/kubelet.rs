@@ -54,7 +54,10 @@ mod tests {
         let (_, csr) = request().unwrap();
         let key = PublicKey::of_request(&csr).unwrap();
         let said = read(&client(&authority, "i-1", &key, now()).unwrap()).unwrap();
-        assert_eq!((said.common_name.as_str(), said.organizations), ("system:node:i-1", vec!["system:nodes".to_owned()]));
+        assert_eq!(
+            (said.common_name.as_str(), said.organizations),
+            ("system:node:i-1", vec!["system:nodes".to_owned()])
+        );
         let life = said.not_after.duration_since(now());
         assert!(life <= LIFE && life >= LIFE - SignedDuration::from_hours(30 * 24), "{life}");
         let other = read(&client(&authority, "i-2", &key, now()).unwrap()).unwrap();

@@ -14,8 +14,8 @@ pub mod issue;
 pub mod jwks;
 pub mod keep;
 pub mod keyset;
-pub mod kubelet;
 pub mod kubeconfig;
+pub mod kubelet;
 pub mod seal;
 
 pub use keyset::{Keyset, Keysets, Name};

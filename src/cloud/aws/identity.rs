@@ -58,7 +58,9 @@ impl AwsCloud {
                 let mut all = found.reservations().iter().flat_map(|r| r.instances());
                 Ok(all.find(|i| i.instance_id() == Some(id)).map(machine))
             }
-            Err(e) if e.class == Class::NotFound || e.code.as_deref() == Some("InvalidInstanceID.Malformed") => Ok(None),
+            Err(e) if e.class == Class::NotFound || e.code.as_deref() == Some("InvalidInstanceID.Malformed") => {
+                Ok(None)
+            }
             Err(e) => Err(e.into()),
         }
     }

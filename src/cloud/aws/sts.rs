@@ -68,7 +68,8 @@ impl Sts {
     /// The client follows no redirection: an answer that is one is no answer.
     async fn send(&self, token: &Checked) -> Result<Answer, String> {
         // An error here must not show the URL: it holds the signature.
-        let url: Uri = format!("{}/?{}", self.endpoint, token.query).parse().map_err(|_| "the URL is none".to_owned())?;
+        let url: Uri =
+            format!("{}/?{}", self.endpoint, token.query).parse().map_err(|_| "the URL is none".to_owned())?;
         let request = Request::get(url)
             .header(HOST, &self.host)
             .header(BODY_HEADER, &token.body_sha256)
@@ -77,7 +78,8 @@ impl Sts {
             .map_err(|e| chain(&e))?;
         let answer = self.client.request(request).await.map_err(|e| innermost(&e))?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|e| format!("it broke off: {e}"))?;
+        let body =
+            Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|e| format!("it broke off: {e}"))?;
         let text = String::from_utf8(body.to_bytes().to_vec()).map_err(|_| "its answer is no text".to_owned())?;
         match status {
             StatusCode::OK => Ok(Answer { believed: true, text }),

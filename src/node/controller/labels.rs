@@ -240,7 +240,7 @@ mod tests {
             json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule", "timeAdded": "2026-11-21T12:00:00Z"}),
         ];
         let (a, b) = (taint("a", "1"), taint("b", ""));
-        let seen = after(start.clone(), &wanted(&[], &[a.clone()]));
+        let seen = after(start.clone(), &wanted(&[], std::slice::from_ref(&a)));
         assert_eq!(seen.taints, start.taints, "somebody took it away on purpose");
         let changed = after(seen, &wanted(&[], &[taint("a", "2"), b.clone()]));
         let keys: Vec<_> = changed.taints.iter().map(|t| (t["key"].as_str().unwrap(), t["value"].as_str())).collect();

@@ -141,8 +141,7 @@ pub async fn flush(parts: Arc<Parts>, stop: CancellationToken) {
 
 /// Takes in what a worker sends, if it is the machine that it names.
 pub async fn take(parts: &Parts, peer: IpAddr, body: &[u8]) -> Result<(), Failure> {
-    let mut status: BootStatus =
-        serde_json::from_slice(body).map_err(|e| Denied::Unreadable(e.to_string()))?;
+    let mut status: BootStatus = serde_json::from_slice(body).map_err(|e| Denied::Unreadable(e.to_string()))?;
     if !is_id(&status.instance) {
         return Err(Denied::NoId(status.instance).into());
     }

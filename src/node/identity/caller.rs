@@ -105,7 +105,8 @@ mod tests {
         for odd in ["", "{}", "<Arn>a</Arn>", "<Arn>a</Arn><Arn>b</Arn><Account>1</Account>"] {
             assert_eq!(Caller::parse(odd), None, "{odd}");
         }
-        let error = "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error></ErrorResponse>";
+        let error =
+            "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error></ErrorResponse>";
         assert_eq!(refusal(error).as_deref(), Some("SignatureDoesNotMatch: no"));
         assert_eq!(refusal(r#"{"Error": {"Code": "ExpiredToken"}}"#).as_deref(), Some("ExpiredToken"));
     }

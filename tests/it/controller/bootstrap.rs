@@ -39,7 +39,11 @@ async fn a_worker_joins() {
         assert!(is_known_by(&stage, &grant.server, &key, name).await, "{name}");
     }
     assert!(!is_known_by(&stage, &grant.server, &key, "i-0123456789abcdef0").await);
-    assert!(controller.log().contains(&format!("granted instance={} group=workers", worker.id)), "{}", controller.log());
+    assert!(
+        controller.log().contains(&format!("granted instance={} group=workers", worker.id)),
+        "{}",
+        controller.log()
+    );
     assert_eq!(controller.end(), Some(0));
 }
 

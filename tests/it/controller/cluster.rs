@@ -13,8 +13,8 @@ use kspot::node::worker::Unsuccessful;
 use kspot::pki::Name;
 use kspot::pki::issue::{Pair, authority, request};
 use kspot::resource::Addon;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::Client;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::stage::{CLUSTER, Controller, PATIENCE, Stage, Worker};
@@ -108,7 +108,8 @@ async fn nodes_join_and_are_labelled() {
     }
 
     let nodes = Api::<Node>::all(plane.admin().await);
-    let label = async |key: &str| nodes.get_metadata(&worker.id).await.unwrap().metadata.labels.unwrap().get(key).cloned();
+    let label =
+        async |key: &str| nodes.get_metadata(&worker.id).await.unwrap().metadata.labels.unwrap().get(key).cloned();
     until("labelled", &controller, async || {
         label("node-role.kubernetes.io/node").await.is_some() && label("team").await.as_deref() == Some("a")
     })

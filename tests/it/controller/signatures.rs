@@ -58,7 +58,9 @@ fn is_signed(target: &str, headers: &BTreeMap<String, String>) -> bool {
     let (path, query) = target.split_once('?').unwrap();
     let mut parameters: Vec<(&str, &str)> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
     parameters.sort_unstable();
-    let get = |name: &str| parameters.iter().find(|(k, _)| *k == name).map(|(_, v)| v.replace("%2F", "/").replace("%3B", ";"));
+    let get = |name: &str| {
+        parameters.iter().find(|(k, _)| *k == name).map(|(_, v)| v.replace("%2F", "/").replace("%3B", ";"))
+    };
     let canonical: Vec<String> =
         parameters.iter().filter(|(k, _)| *k != "X-Amz-Signature").map(|(k, v)| format!("{k}={v}")).collect();
     let signed = get("X-Amz-SignedHeaders").unwrap();
@@ -107,7 +109,9 @@ async fn signatures_are_verified() {
     found_out(ask(&controllers, &request, stolen).await);
 
     // Or makes an old one young, or one of somebody else's session his own.
-    for (what, to) in [("X-Amz-Expires=300", "X-Amz-Expires=301"), ("ASIAEXAMPLE", "ASIAANOTHER"), ("session", "nothing")] {
+    for (what, to) in
+        [("X-Amz-Expires=300", "X-Amz-Expires=301"), ("ASIAEXAMPLE", "ASIAANOTHER"), ("session", "nothing")]
+    {
         let changed = |body: Vec<u8>| async move {
             let made = token(ours, REGION, &body, Timestamp::now()).await?;
             assert!(made.url.contains(what), "{}", made.url);

@@ -118,7 +118,7 @@ impl Stage {
         let subnet = subnet.subnet().unwrap().subnet_id().unwrap().to_owned();
         let directory = TempDir::new().unwrap();
         std::fs::create_dir(directory.path().join("store")).unwrap();
-        let store: Arc<dyn Store> = Arc::new(Directory::open(&directory.path().join("store")).unwrap());
+        let store: Arc<dyn Store> = Arc::new(Directory::open(directory.path().join("store")).unwrap());
         let store = ClusterStore::new(store, CLUSTER).unwrap();
         let kspot = Kspot::on(&bed).env("USER", "root");
         let configuration = String::new();

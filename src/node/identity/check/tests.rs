@@ -75,7 +75,9 @@ fn other_requests_are_refused() {
     assert_eq!(changed("Action=", "action=x&Action="), Denied::ExtraParameter("action".into()));
     assert_eq!(changed("Action=", "Action=AssumeRole&Action="), Denied::Repeated("Action".into()));
     assert_eq!(changed("Action=", "%41ction=AssumeRole&Action="), Denied::Repeated("Action".into()));
-    for odd in ["Action=x;Action=", "Action", "&Action=", "Action==", "Action=+", "Action=%4&x=", "Action=%zz", "Action=%ff"] {
+    for odd in
+        ["Action=x;Action=", "Action", "&Action=", "Action==", "Action=+", "Action=%4&x=", "Action=%zz", "Action=%ff"]
+    {
         assert_eq!(changed("Action=", odd), Denied::OddQuery, "{odd}");
     }
 }
@@ -83,7 +85,9 @@ fn other_requests_are_refused() {
 /// It is signed for STS of this region.
 #[test]
 fn other_scopes_are_refused() {
-    for (from, to) in [("%2Fsts%2F", "%2Fs3%2F"), ("%2Feu-west-1%2F", "%2Fus-east-1%2F"), ("aws4_request", "x"), ("%2F20261121", "")] {
+    for (from, to) in
+        [("%2Fsts%2F", "%2Fs3%2F"), ("%2Feu-west-1%2F", "%2Fus-east-1%2F"), ("aws4_request", "x"), ("%2F20261121", "")]
+    {
         let denied = changed(from, to);
         assert!(matches!(denied, Denied::OtherValue("X-Amz-Credential", _)), "{to}: {denied}");
         assert!(!denied.to_string().contains("ASIAEXAMPLE"), "{denied}");
@@ -95,7 +99,10 @@ fn other_scopes_are_refused() {
 fn a_token_is_for_one_body() {
     assert_eq!(changed("host%3Bx-kspot-request-sha256", "host"), Denied::Unsigned(BODY_HEADER));
     assert_eq!(changed("host%3Bx-kspot-request-sha256", "x-kspot-request-sha256"), Denied::Unsigned("host"));
-    assert_eq!(changed("host%3Bx-kspot-request-sha256", "host%3Bx-kspot-request-sha2566"), Denied::Unsigned(BODY_HEADER));
+    assert_eq!(
+        changed("host%3Bx-kspot-request-sha256", "host%3Bx-kspot-request-sha2566"),
+        Denied::Unsigned(BODY_HEADER)
+    );
     let good = token(&format!("https://{HOST}/?{QUERY}"));
     assert_eq!(at(&good, b"{\"cluster\":\"\"}", 0).err(), Some(Denied::OtherBody));
     let mut more = good.clone();
