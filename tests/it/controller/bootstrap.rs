@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::stage::{Stage, Worker, signing_with, trusting};
+use super::stage::{GIVEN, Stage, Worker, signing_with, trusting};
 use crate::bed::{Bed, REGION};
 
 /// A worker that proves who it is gets its configuration and two certificates in its own name, though the API server is
@@ -128,6 +128,24 @@ async fn strangers_are_refused() {
     assert!(stage.ask(&controller, &worker).await.is_ok(), "the true one still may: {}", controller.log());
 }
 
+/// Where a group brings its instance profile, IAM says which role is in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn given_profiles_are_looked_up() {
+    let stage = Stage::new().await;
+    let machine = stage.machine(GIVEN, &[("kspot.io/instancegroup", "workers")]).await;
+    let controller = stage.start().await;
+    let with = async |role: &str| {
+        let worker = Worker { credentials: stage.credentials(role, &machine.id).await, ..machine.clone() };
+        stage.ask(&controller, &worker).await
+    };
+    for role in [GIVEN, "nodes.c.example.com"] {
+        let (_, why) = refusal(with(role).await);
+        assert!(why.contains("which is not in the instance's profile"), "{why}");
+    }
+    assert!(with("team-role").await.is_ok(), "{}", controller.log());
+    assert!(with("team-role").await.is_ok(), "{}", controller.log());
+}
+
 /// What somebody saw on its way gets him nothing: the same signed request, again from elsewhere, or for something else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_used_by_one_for_one_thing() {
@@ -183,7 +201,7 @@ async fn controller_sees(stage: &Stage, controller: &super::stage::Controller, w
         assert!(start.elapsed() < super::stage::PATIENCE, "{}", controller.log());
         let theirs = Request { cluster: "d.example.com".into(), ..stage.request(worker) };
         refusal(stage.ask_for(controller, worker, &theirs).await);
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
 }
 

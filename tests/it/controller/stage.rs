@@ -37,6 +37,9 @@ use crate::bed::{Bed, Kspot, REGION};
 /// The cluster.
 pub(crate) const CLUSTER: &str = "c.example.com";
 
+/// The instance profile that a group brings, with a role of another name.
+pub(crate) const GIVEN: &str = "team-nodes";
+
 /// How long the controller may take to come up, or to do something.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -123,18 +126,20 @@ impl Stage {
         let kspot = Kspot::on(&bed).env("USER", "root");
         let configuration = String::new();
         let mut stage = Stage { bed, authority, store, configuration, kspot, directory, ec2, subnet, api_port };
-        stage.role("nodes.c.example.com").await;
-        stage.role("masters.c.example.com").await;
+        for name in ["nodes.c.example.com", "masters.c.example.com"] {
+            stage.profile(name, name).await;
+        }
+        stage.profile(GIVEN, "team-role").await;
         stage.documents().await;
         stage
     }
 
-    /// A role, and an instance profile of the same name.
-    async fn role(&self, name: &str) {
+    /// A role in an instance profile.
+    async fn profile(&self, profile: &str, role: &str) {
         let iam = aws_sdk_iam::Client::new(&self.bed.sdk_config().await);
-        iam.create_role().role_name(name).assume_role_policy_document("{}").send().await.unwrap();
-        iam.create_instance_profile().instance_profile_name(name).send().await.unwrap();
-        iam.add_role_to_instance_profile().instance_profile_name(name).role_name(name).send().await.unwrap();
+        iam.create_role().role_name(role).assume_role_policy_document("{}").send().await.unwrap();
+        iam.create_instance_profile().instance_profile_name(profile).send().await.unwrap();
+        iam.add_role_to_instance_profile().instance_profile_name(profile).role_name(role).send().await.unwrap();
     }
 
     pub(crate) fn cloud(&self) -> Cloud {
@@ -145,8 +150,9 @@ impl Stage {
     async fn documents(&mut self) {
         let worker = self.config("node", "workers", None).await;
         self.configuration = self.store.keys().node(&worker.name());
-        let profile = format!("arn:aws:iam::{}:instance-profile/nodes.c.example.com", self.bed.account());
-        let control_plane = self.config("control-plane", "control-plane", Some(control_plane(profile))).await;
+        let profile = |name: &str| format!("arn:aws:iam::{}:instance-profile/{name}", self.bed.account());
+        let profiles = BTreeSet::from(["nodes.c.example.com", GIVEN].map(profile));
+        let control_plane = self.config("control-plane", "control-plane", Some(control_plane(profiles))).await;
         let boot = Boot {
             api_version: "kspot.io/v1alpha1".into(),
             kind: "Boot".into(),
@@ -388,14 +394,14 @@ pub(crate) fn signing_with(credentials: &Credentials) -> SdkConfig {
     SdkConfig::builder().credentials_provider(provider).build()
 }
 
-fn control_plane(profile: String) -> ControlPlane {
+fn control_plane(worker_profiles: BTreeSet<String>) -> ControlPlane {
     ControlPlane {
         etcd: Vec::new(),
         certificate_names: BTreeSet::new(),
         load_balancer: None,
         published_name: None,
         published_zone: None,
-        worker_profiles: BTreeSet::from([profile]),
+        worker_profiles,
         api_server: Default::default(),
         service_accounts: None,
         controller_manager: Default::default(),
