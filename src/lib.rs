@@ -14,6 +14,8 @@
 //! 6. [`plan`] is the difference of the two, [`graph`] its order, [`apply`] the walk that makes it true.
 //! 7. [`kube`] speaks to the cluster that came of it: it applies the addons and watches nodes and pods; [`validate`] judges
 //!    from all that whether the cluster is well.
+//! 8. [`node`] is what runs on the machines that came of it: workers prove to the control plane who they are, and it lets
+//!    them in, labels them and applies the addons.
 //!
 //! Steps 2 to 4 and the plan are pure: same input, same output. What is read and written on the way:
 //!
@@ -24,6 +26,8 @@
 //! | the documents of the service accounts' issuer, marked by metadata | a bucket that the spec names | the resource kind `discovery-document` |
 //! | types, prices, offerings | `$XDG_CACHE_HOME/kspot`, dated | [`catalogue::cache`] |
 //! | the cluster's entry in the kubeconfig | `--kubeconfig`, the first of `KUBECONFIG`'s, `~/.kube/config` | [`pki::kubeconfig`] |
+//! | boot statuses, `status/<instance>.json` in the store | the state store | [`node`], for [`validate`] |
+//! | `/etc/kspot/boot.yaml`, the authority in `/etc/kubernetes/pki`, binaries in `/var/lib/kspot/bin` | the cluster's machines | the user data, [`node`] |
 //! | saved plans, drafts of a failed edit | where the command line says; the temporary directory | [`cli`] |
 //!
 //! [`error`] is the one error type, with the table of exit codes.

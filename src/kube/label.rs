@@ -34,7 +34,8 @@ pub struct Labelled {
     pub annotations: BTreeMap<String, String>,
     /// Its taints, as the API has them.
     pub taints: Vec<Value>,
-    version: Option<String>,
+    /// Its version in the API.
+    pub version: Option<String>,
 }
 
 /// What is changed of a node.

@@ -23,10 +23,6 @@ const OPEN: [&str; 2] = ["kubelet.kubernetes.io", "node.kubernetes.io"];
 pub fn kubelet_may_set(key: &str) -> bool {
     let Some((domain, _)) = key.split_once('/') else { return true };
     let below = |parent: &str| domain == parent || domain.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.'));
-    // What machines are kept apart by must not be theirs to choose.
-    if below("node-restriction.kubernetes.io") {
-        return false;
-    }
     if !below("kubernetes.io") && !below("k8s.io") {
         return true;
     }

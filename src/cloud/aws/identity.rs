@@ -14,7 +14,6 @@ use jiff::Timestamp;
 
 use super::{AwsCloud, AwsError, Class};
 use crate::error::{Context as _, Error, Result};
-use crate::node::configuration::Cloud;
 use crate::node::identity::token::{BODY_HEADER, sts_host};
 use crate::node::identity::{Machine, Token};
 use crate::state::store::sha256;
@@ -22,12 +21,12 @@ use crate::state::store::sha256;
 /// How long a token counts: long enough for a slow answer and clocks that differ a little.
 const LIFE: Duration = Duration::from_secs(300);
 
-/// A token for this body, signed with the credentials of this machine.
-pub async fn token(config: &SdkConfig, cloud: &Cloud, body: &[u8], now: Timestamp) -> Result<Token> {
+/// A token for this body, for STS of a region, signed with the credentials of this machine.
+pub async fn token(config: &SdkConfig, region: &str, body: &[u8], now: Timestamp) -> Result<Token> {
     let provider = config.credentials_provider().ok_or_else(|| Error::failed("there are no AWS credentials"))?;
     let credentials = provider.provide_credentials().await;
     let credentials = credentials.context(|| "can't get this machine's AWS credentials".to_owned())?;
-    let (host, hash) = (sts_host(&cloud.partition, &cloud.region), sha256(body));
+    let (host, hash) = (sts_host(region), sha256(body));
     let plain = format!("https://{host}/?Action=GetCallerIdentity&Version=2011-06-15");
     let failed = || "can't sign the request that proves who this machine is".to_owned();
     let mut settings = SigningSettings::default();
@@ -36,7 +35,7 @@ pub async fn token(config: &SdkConfig, cloud: &Cloud, body: &[u8], now: Timestam
     let identity = credentials.into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
-        .region(&cloud.region)
+        .region(region)
         .name("sts")
         .time(SystemTime::from(now))
         .settings(settings)

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::node::ECR_PULL;
 use super::{Policy, Statement, controllers};
 use crate::model::{Input, Store};
+use crate::spec::Role;
 
 pub(super) fn policy(input: &Input<'_>) -> Policy {
     let mut all = machine(input);
@@ -24,10 +25,20 @@ fn machine(input: &Input<'_>) -> Vec<Statement> {
         attach_volumes(input),
         Statement::allow(["ec2:DescribeInstances", "ec2:DescribeTags", "ec2:DescribeVolumes"]),
     ];
+    // Of a profile of somebody else's the name does not tell which role is in it.
+    let given: Vec<String> = given_profiles(input).map(str::to_owned).collect();
+    if !given.is_empty() {
+        all.push(Statement::allow(["iam:GetInstanceProfile"]).on(given));
+    }
     if input.cluster.spec.allows_container_registry() {
         all.push(Statement::allow(ECR_PULL));
     }
     all
+}
+
+/// The instance profiles that groups of workers bring.
+fn given_profiles<'a>(input: &'a Input<'_>) -> impl Iterator<Item = &'a str> {
+    input.groups_of(Role::Node).filter_map(super::own_profile)
 }
 
 /// The cluster's volumes onto its machines, and off them.

@@ -66,6 +66,19 @@ fn workers_may_look_and_pull_only() {
     assert!(actions.iter().all(|a| a.starts_with("ecr:") || *a == "ec2:DescribeInstances"), "{actions:?}");
 }
 
+/// The control plane reads the instance profiles that a spec brings, and no others.
+#[test]
+fn given_profiles_may_be_read() {
+    let of = |case: &str, role: &str| {
+        let found = statements(&Fixture::read(case).build(), role);
+        let reads = found.into_iter().filter(|s| list(&s["Action"]).contains(&"iam:GetInstanceProfile"));
+        reads.map(|s| s["Resource"].clone()).collect::<Vec<_>>()
+    };
+    let given = ["arn:aws:iam::123456789012:instance-profile/team-nodes"];
+    assert_eq!(of("shared-subnets", "masters.shared.example.com"), given);
+    assert!(of("minimal", "masters.minimal.example.com").is_empty());
+}
+
 /// The spec's own statements are added to the one inline policy.
 #[test]
 fn additional_statements_are_merged() {

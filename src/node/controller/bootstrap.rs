@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Parts;
+use super::addresses::Fleet;
 use super::status::BootStatus;
 use crate::error::{Error, Result};
 use crate::kube::nodes;
 use crate::model::naming::Names;
+use crate::node::configuration::Cloud;
 use crate::node::identity::caller::{self, Caller};
 use crate::node::identity::check::{Expected, check};
 use crate::node::identity::machine::{Claim, is_id};
@@ -115,15 +117,25 @@ async fn grant(parts: &Parts, asked: Asked<'_>, known: &mut Known) -> Result<Gra
     let configuration = home.store.store().get(&request.configuration).await?;
     let configuration = configuration.ok_or_else(|| Denied::NoConfiguration(request.configuration.clone()))?;
     let (authority, now) = (home.authority()?, home.context.now());
-    let addresses = machine.addresses.iter().map(ToString::to_string);
-    let names = [Some(machine.id.clone()), machine.name.clone()].into_iter().flatten().chain(addresses).collect();
+    let own = machine.addresses.iter().map(ToString::to_string);
+    let names = [Some(machine.id.clone()), machine.name.clone()].into_iter().flatten().chain(own).collect();
     Ok(Grant {
         configuration: configuration.text(&request.configuration)?,
         authorities: home.authorities()?,
         client: kubelet::client(&authority, &machine.id, &client, now)?,
         server: kubelet::server(&authority, &machine.id, names, &server, now)?,
-        api_addresses: parts.seen.borrow().control_plane(),
+        api_addresses: addresses(parts).await?,
     })
+}
+
+/// Where the API server is; EC2 is asked if nobody has looked yet.
+async fn addresses(parts: &Parts) -> Result<Vec<IpAddr>> {
+    let known = parts.seen.borrow().control_plane();
+    if !known.is_empty() {
+        return Ok(known);
+    }
+    let machines = parts.home.aws.machines(&parts.home.cluster).await?;
+    Ok(Fleet { machines: machines.into_iter().map(|m| (m.id.clone(), m)).collect() }.control_plane())
 }
 
 /// The role of the credentials that the token was signed with, if they are the instance's.
@@ -145,8 +157,8 @@ async fn caller(parts: &Parts, asked: Asked<'_>, instance: &str) -> Result<Strin
 /// Whether a role is the instance profile's: of kspot's own profiles it has the profile's name.
 async fn has_role(parts: &Parts, profile: &str, role: &str) -> Result<bool> {
     let own = Names::of(&parts.home.cluster).iam(Role::Node);
-    let name = profile.rsplit('/').next().unwrap_or_default();
-    if name == own {
+    let Cloud { account, partition, .. } = &parts.home.cloud;
+    if profile == format!("arn:{partition}:iam::{account}:instance-profile/{own}") {
         return Ok(role == own);
     }
     if let Some(roles) = parts.profiles.lock().await.get(profile) {

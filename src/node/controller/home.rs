@@ -97,7 +97,7 @@ impl Home {
         let pki = options.pki.clone().unwrap_or_else(|| options.root.join("etc/kubernetes/pki"));
         let authority = Authority(pki);
         Ok(Home {
-            sts: Sts::new(sts_host(&cloud.partition, &cloud.region), &context)?,
+            sts: Sts::new(sts_host(&cloud.region), &context)?,
             aws: AwsCloud::new(&sdk, &context)?,
             door: door(&context, &boot.cluster, &api, options.api_port, authority.clone()),
             binaries: options.root.join("var/lib/kspot/bin"),

@@ -184,3 +184,81 @@ fn taints(there: &[Value], before: &[Taint], after: &[Taint]) -> Vec<Value> {
     let kept = there.iter().filter(|value| !superfluous(value)).cloned();
     kept.chain(after.iter().map(|taint| as_it_was(taint).unwrap_or_else(|| new(taint)))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::TaintEffect;
+
+    fn taint(key: &str, value: &str) -> Taint {
+        Taint { key: key.into(), value: value.into(), effect: TaintEffect::NoSchedule }
+    }
+
+    fn wanted(labels: &[(&str, &str)], taints: &[Taint]) -> Wanted {
+        let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Wanted { labels, taints: taints.to_vec() }
+    }
+
+    /// The node after the change, as the API would have it.
+    fn after(mut node: Labelled, wanted: &Wanted) -> Labelled {
+        let Some(change) = difference(&node, wanted) else { return node };
+        for (key, value) in change.labels {
+            match value {
+                Some(value) => drop(node.labels.insert(key, value)),
+                None => drop(node.labels.remove(&key)),
+            }
+        }
+        node.annotations.extend(change.annotations);
+        node.taints = change.taints.unwrap_or(node.taints);
+        assert_eq!(difference(&node, wanted), None, "once is enough");
+        node
+    }
+
+    fn node(labels: &[(&str, &str)]) -> Labelled {
+        Labelled { name: "i-1".into(), labels: wanted(labels, &[]).labels, ..Labelled::default() }
+    }
+
+    /// A label comes, changes and goes with the spec, whoever set it first; other people's stay, and so does how the
+    /// machine was bought.
+    #[test]
+    fn labels_follow_the_spec() {
+        let start = node(&[("team", "a"), ("theirs", "x"), (LIFECYCLE, "spot")]);
+        let with = wanted(&[("team", "b"), ("node-role.kubernetes.io/node", "")], &[]);
+        let labelled = after(start, &with);
+        assert_eq!(labelled.labels.len(), 4);
+        assert_eq!(labelled.labels["team"], "b");
+        let without = after(labelled, &wanted(&[("node-role.kubernetes.io/node", "")], &[]));
+        let left: Vec<&str> = without.labels.keys().map(String::as_str).collect();
+        assert_eq!(left, [LIFECYCLE, "node-role.kubernetes.io/node", "theirs"]);
+    }
+
+    /// Taints are not touched until the group's change; then only the group's are.
+    #[test]
+    fn taints_of_running_nodes_are_left_alone() {
+        let mut start = node(&[]);
+        start.taints = vec![
+            json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule", "timeAdded": "2026-11-21T12:00:00Z"}),
+        ];
+        let (a, b) = (taint("a", "1"), taint("b", ""));
+        let seen = after(start.clone(), &wanted(&[], std::slice::from_ref(&a)));
+        assert_eq!(seen.taints, start.taints, "somebody took it away on purpose");
+        let changed = after(seen, &wanted(&[], &[taint("a", "2"), b.clone()]));
+        let keys: Vec<_> = changed.taints.iter().map(|t| (t["key"].as_str().unwrap(), t["value"].as_str())).collect();
+        assert_eq!(keys, [("node.kubernetes.io/not-ready", None), ("a", Some("2")), ("b", Some(""))]);
+        assert_eq!(changed.taints[0], start.taints[0]);
+        let gone = after(changed, &wanted(&[], &[b]));
+        assert_eq!(gone.taints.len(), 2);
+    }
+
+    /// The groups of the completed specs have the labels that the model gives them, but for how a machine was bought.
+    #[test]
+    fn groups_are_read_from_the_specs() {
+        let text = "apiVersion: kspot.io/v1alpha1\nkind: InstanceGroup\nmetadata:\n  name: a\n  labels:\n    kspot.io/cluster: c\n\
+            spec:\n  role: Node\n  nodeLabels:\n    team: x\n  taints:\n  - k=v:NoSchedule\n";
+        let groups = groups(text).unwrap();
+        let a = &groups["a"];
+        assert_eq!(a.labels["team"], "x");
+        assert!(a.labels.contains_key("node-role.kubernetes.io/node") && !a.labels.contains_key(LIFECYCLE));
+        assert_eq!(a.taints, [taint("k", "v")]);
+    }
+}

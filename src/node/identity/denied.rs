@@ -118,7 +118,7 @@ pub enum Denied {
         state: String,
     },
     /// The machine's tags say that it is no machine of the cluster's.
-    #[error("instance {0} is not the cluster's: it has not its tag KubernetesCluster")]
+    #[error("instance {0} is not the cluster's: it lacks its tags KubernetesCluster and kspot.io/cluster")]
     ForeignMachine(String),
     /// A machine of the control plane has the keys itself.
     #[error("instance {0} is the control plane's, which joins without this")]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::Denied;
 use crate::model::tags::{INSTANCE_GROUP, role_tags};
+use crate::resource::tags::{CLUSTER, KUBERNETES_CLUSTER};
 use crate::spec::Role;
 
 /// A machine, as EC2 has it.
@@ -43,9 +44,10 @@ impl Machine {
         self.tags.get(INSTANCE_GROUP).map(String::as_str).filter(|group| !group.is_empty())
     }
 
-    /// Whether its tag says that it is the cluster's.
+    /// Whether its tags say that it is the cluster's: Kubernetes' own, which controllers in the cluster give to what is
+    /// theirs, and kspot's.
     pub fn is_of(&self, cluster: &str) -> bool {
-        self.tags.get("KubernetesCluster").is_some_and(|name| name == cluster)
+        [KUBERNETES_CLUSTER, CLUSTER].iter().all(|key| self.tags.get(*key).is_some_and(|name| name == cluster))
     }
 
     /// Whether its tags say that it has this role.
@@ -106,11 +108,12 @@ mod tests {
     const PROFILE: &str = "arn:aws:iam::123456789012:instance-profile/nodes.c.example.com";
 
     fn worker() -> Machine {
-        let tags = [("KubernetesCluster", "c.example.com"), (INSTANCE_GROUP, "a"), ("k8s.io/role/node", "1")];
+        let own = [(KUBERNETES_CLUSTER, "c.example.com"), (CLUSTER, "c.example.com")];
+        let tags = own.into_iter().chain([(INSTANCE_GROUP, "a"), ("k8s.io/role/node", "1")]);
         Machine {
             id: "i-1".into(),
             state: "running".into(),
-            tags: tags.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            tags: tags.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             profile: Some(PROFILE.into()),
             addresses: ["10.0.0.7", "fd00::7"].map(|a| a.parse().unwrap()).into(),
             name: None,
@@ -140,8 +143,9 @@ mod tests {
     #[test]
     fn nobody_else_is_let_in() {
         let refused = |change: fn(&mut Machine)| ask(change, "10.0.0.7", KEY).unwrap_err();
-        assert!(matches!(refused(|m| drop(m.tags.remove("KubernetesCluster"))), Denied::ForeignMachine(_)));
-        let other = |m: &mut Machine| drop(m.tags.insert("KubernetesCluster".into(), "d.example.com".into()));
+        assert!(matches!(refused(|m| drop(m.tags.remove(KUBERNETES_CLUSTER))), Denied::ForeignMachine(_)));
+        assert!(matches!(refused(|m| drop(m.tags.remove(CLUSTER))), Denied::ForeignMachine(_)));
+        let other = |m: &mut Machine| drop(m.tags.insert(KUBERNETES_CLUSTER.into(), "d.example.com".into()));
         assert!(matches!(refused(other), Denied::ForeignMachine(_)));
         for state in ["shutting-down", "terminated", "stopping", "stopped"] {
             let error = ask(|m| m.state = state.into(), "10.0.0.7", KEY).unwrap_err();

@@ -37,8 +37,8 @@ impl Token {
 }
 
 /// STS of a region: only it is asked, and only for it a token counts.
-pub fn sts_host(partition: &str, region: &str) -> String {
-    let suffix = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+pub fn sts_host(region: &str) -> String {
+    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     format!("sts.{region}.{suffix}")
 }
 
@@ -63,8 +63,8 @@ mod tests {
     /// China has an AWS of its own.
     #[test]
     fn hosts_of_sts() {
-        assert_eq!(sts_host("aws", "eu-west-1"), "sts.eu-west-1.amazonaws.com");
-        assert_eq!(sts_host("aws-cn", "cn-north-1"), "sts.cn-north-1.amazonaws.com.cn");
-        assert_eq!(sts_host("aws-us-gov", "us-gov-west-1"), "sts.us-gov-west-1.amazonaws.com");
+        assert_eq!(sts_host("eu-west-1"), "sts.eu-west-1.amazonaws.com");
+        assert_eq!(sts_host("cn-north-1"), "sts.cn-north-1.amazonaws.com.cn");
+        assert_eq!(sts_host("us-gov-west-1"), "sts.us-gov-west-1.amazonaws.com");
     }
 }

@@ -1,7 +1,7 @@
 //! A cluster with one control plane and its controller, and machines that ask it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_ec2::types::{IamInstanceProfileSpecification, InstanceType, ResourceType, Tag, TagSpecification};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use kspot::cloud::aws::identity::token;
 use kspot::node::boot::{Boot, Reference};
@@ -23,13 +25,20 @@ use kspot::spec::rolling_update::UpdatePolicy;
 use kspot::state::directory::Directory;
 use kspot::state::store::sha256;
 use kspot::state::{ClusterStore, Precondition, Store};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
 
 use crate::bed::{Bed, Kspot, REGION};
 
 /// The cluster.
 pub(crate) const CLUSTER: &str = "c.example.com";
+
+/// The instance profile that a group brings, with a role of another name.
+pub(crate) const GIVEN: &str = "team-nodes";
 
 /// How long the controller may take to come up, or to do something.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -112,23 +121,25 @@ impl Stage {
         let subnet = subnet.subnet().unwrap().subnet_id().unwrap().to_owned();
         let directory = TempDir::new().unwrap();
         std::fs::create_dir(directory.path().join("store")).unwrap();
-        let store: Arc<dyn Store> = Arc::new(Directory::open(&directory.path().join("store")).unwrap());
+        let store: Arc<dyn Store> = Arc::new(Directory::open(directory.path().join("store")).unwrap());
         let store = ClusterStore::new(store, CLUSTER).unwrap();
         let kspot = Kspot::on(&bed).env("USER", "root");
         let configuration = String::new();
         let mut stage = Stage { bed, authority, store, configuration, kspot, directory, ec2, subnet, api_port };
-        stage.role("nodes.c.example.com").await;
-        stage.role("masters.c.example.com").await;
+        for name in ["nodes.c.example.com", "masters.c.example.com"] {
+            stage.profile(name, name).await;
+        }
+        stage.profile(GIVEN, "team-role").await;
         stage.documents().await;
         stage
     }
 
-    /// A role, and an instance profile of the same name.
-    async fn role(&self, name: &str) {
+    /// A role in an instance profile.
+    async fn profile(&self, profile: &str, role: &str) {
         let iam = aws_sdk_iam::Client::new(&self.bed.sdk_config().await);
-        iam.create_role().role_name(name).assume_role_policy_document("{}").send().await.unwrap();
-        iam.create_instance_profile().instance_profile_name(name).send().await.unwrap();
-        iam.add_role_to_instance_profile().instance_profile_name(name).role_name(name).send().await.unwrap();
+        iam.create_role().role_name(role).assume_role_policy_document("{}").send().await.unwrap();
+        iam.create_instance_profile().instance_profile_name(profile).send().await.unwrap();
+        iam.add_role_to_instance_profile().instance_profile_name(profile).role_name(role).send().await.unwrap();
     }
 
     pub(crate) fn cloud(&self) -> Cloud {
@@ -139,8 +150,9 @@ impl Stage {
     async fn documents(&mut self) {
         let worker = self.config("node", "workers", None).await;
         self.configuration = self.store.keys().node(&worker.name());
-        let profile = format!("arn:aws:iam::{}:instance-profile/nodes.c.example.com", self.bed.account());
-        let control_plane = self.config("control-plane", "control-plane", Some(control_plane(profile))).await;
+        let profile = |name: &str| format!("arn:aws:iam::{}:instance-profile/{name}", self.bed.account());
+        let profiles = BTreeSet::from(["nodes.c.example.com", GIVEN].map(profile));
+        let control_plane = self.config("control-plane", "control-plane", Some(control_plane(profiles))).await;
         let boot = Boot {
             api_version: "kspot.io/v1alpha1".into(),
             kind: "Boot".into(),
@@ -237,11 +249,21 @@ impl Stage {
         self.machine("nodes.c.example.com", &[("kspot.io/instancegroup", "workers"), ("k8s.io/role/node", "1")]).await
     }
 
+    /// A machine of another cluster.
+    pub(crate) async fn foreign(&self) -> Worker {
+        let tags = [("KubernetesCluster", "d.example.com"), ("kspot.io/instancegroup", "workers")];
+        self.run("nodes.c.example.com", &tags).await
+    }
+
     /// A machine of the cluster with an instance profile and more tags.
     pub(crate) async fn machine(&self, profile: &str, tags: &[(&str, &str)]) -> Worker {
         let own = [("KubernetesCluster", CLUSTER), ("kspot.io/cluster", CLUSTER)];
+        self.run(profile, &[&own[..], tags].concat()).await
+    }
+
+    async fn run(&self, profile: &str, tags: &[(&str, &str)]) -> Worker {
         let tag = |(key, value): &(&str, &str)| Tag::builder().key(*key).value(*value).build();
-        let tags = own.iter().chain(tags).map(tag).collect();
+        let tags = tags.iter().map(tag).collect();
         let made = self
             .ec2
             .run_instances()
@@ -302,6 +324,32 @@ impl Stage {
         }
     }
 
+    /// Sends the controllers' STS requests elsewhere.
+    pub(crate) fn asking(mut self, sts: &str) -> Stage {
+        self.kspot = self.kspot.env("AWS_ENDPOINT_URL_STS", sts);
+        self
+    }
+
+    /// One request to a controller, from an address of this machine: status and body.
+    pub(crate) async fn send(
+        &self,
+        controller: &Controller,
+        from: IpAddr,
+        request: http::request::Builder,
+        body: Vec<u8>,
+    ) -> (u16, Vec<u8>) {
+        let name = format!("kspot-controller.internal.{CLUSTER}");
+        let stream = connect(from, controller.port).await;
+        let server = rustls::pki_types::ServerName::try_from(name.clone()).unwrap();
+        let stream = TlsConnector::from(trusting(&self.authority.public)).connect(server, stream).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let request = request.header("host", name).body(Full::new(hyper::body::Bytes::from(body))).unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.into_body().collect().await.unwrap().to_bytes().to_vec())
+    }
+
     /// A worker asks.
     pub(crate) async fn ask(&self, controller: &Controller, worker: &Worker) -> Result<Grant, Unsuccessful> {
         self.ask_for(controller, worker, &self.request(worker)).await
@@ -314,9 +362,8 @@ impl Stage {
         worker: &Worker,
         request: &Request,
     ) -> Result<Grant, Unsuccessful> {
-        let (sdk, cloud) = (signing_with(&worker.credentials), self.cloud());
-        let (sdk, cloud) = (&sdk, &cloud);
-        let sign = |body: Vec<u8>| async move { token(sdk, cloud, &body, Timestamp::now()).await };
+        let sdk = &signing_with(&worker.credentials);
+        let sign = |body: Vec<u8>| async move { token(sdk, REGION, &body, Timestamp::now()).await };
         ask(&self.controllers(controller, worker), request, sign).await
     }
 
@@ -326,20 +373,35 @@ impl Stage {
     }
 }
 
+async fn connect(from: IpAddr, port: u16) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(from, 0)).unwrap();
+    socket.connect(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap()
+}
+
+/// Trusts this authority alone.
+pub(crate) fn trusting(authority: &str) -> Arc<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+}
+
 /// A configuration with nothing but these credentials.
 pub(crate) fn signing_with(credentials: &Credentials) -> SdkConfig {
     let provider = aws_credential_types::provider::SharedCredentialsProvider::new(credentials.clone());
     SdkConfig::builder().credentials_provider(provider).build()
 }
 
-fn control_plane(profile: String) -> ControlPlane {
+fn control_plane(worker_profiles: BTreeSet<String>) -> ControlPlane {
     ControlPlane {
         etcd: Vec::new(),
         certificate_names: BTreeSet::new(),
         load_balancer: None,
         published_name: None,
         published_zone: None,
-        worker_profiles: BTreeSet::from([profile]),
+        worker_profiles,
         api_server: Default::default(),
         service_accounts: None,
         controller_manager: Default::default(),
