@@ -13,7 +13,7 @@ use super::{Birth, configuration, host_steps};
 use crate::cloud::aws::identity::token;
 use crate::cloud::aws::{AwsCloud, sdk_config};
 use crate::error::{Error, Result};
-use crate::node::configuration::{Cloud, Configuration};
+use crate::node::configuration::Configuration;
 use crate::node::join::{Grant, Request};
 use crate::node::keep;
 use crate::node::worker::{Controllers, ask, tell};
@@ -77,16 +77,6 @@ pub async fn controllers_at(birth: &Birth, addresses: Vec<IpAddr>) -> Result<Con
     })
 }
 
-/// The part of AWS that a region is in. The account is what the control plane finds out.
-fn cloud(region: &str) -> Cloud {
-    let partition = match region.split('-').take(2).collect::<Vec<_>>()[..] {
-        ["cn", ..] => "aws-cn",
-        ["us", "gov"] => "aws-us-gov",
-        _ => "aws",
-    };
-    Cloud { account: String::new(), partition: partition.to_owned(), region: region.to_owned() }
-}
-
 /// Asks for certificates and the configuration, and puts the certificates where the kubelet finds them.
 pub async fn join(birth: &Birth, controllers: &Controllers) -> Result<Grant> {
     let (client_key, client) = issue::request()?;
@@ -98,10 +88,10 @@ pub async fn join(birth: &Birth, controllers: &Controllers) -> Result<Grant> {
         client,
         server,
     };
-    let (config, cloud) = (sdk_config(Some(&birth.boot.region)).await, cloud(&birth.boot.region));
+    let config = sdk_config(Some(&birth.boot.region)).await;
     let sign = |body: Vec<u8>| {
-        let (config, cloud, now) = (&config, &cloud, birth.context.now());
-        async move { token(config, cloud, &body, now).await }
+        let (config, region, now) = (&config, birth.boot.region.as_str(), birth.context.now());
+        async move { token(config, region, &body, now).await }
     };
     let asked = ask(controllers, &request, sign).await;
     let grant = asked.map_err(crate::node::worker::Unsuccessful::into_error)?;
