@@ -52,6 +52,7 @@ async fn machines_tell_how_far_they_got() {
     let status = |instance: &str, phase: &str| BootStatus {
         instance: instance.to_owned(),
         phase: phase.to_owned(),
+        began: None,
         error: Some("no\u{1b}[2J route".to_owned()),
         when: jiff::Timestamp::UNIX_EPOCH,
     };
