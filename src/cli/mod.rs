@@ -14,6 +14,7 @@ mod diff;
 mod distrust;
 mod drift;
 mod edit;
+mod etcd;
 mod explain;
 mod export;
 mod get;
@@ -92,6 +93,7 @@ enum Command {
     Validate(validate::Args),
     Drift(drift::Args),
     Addons(addons::Args),
+    Etcd(etcd::Args),
     Export(export::Args),
     Promote(promote::Args),
     Distrust(distrust::Args),
@@ -126,6 +128,7 @@ impl Command {
             Command::Validate(args) => args.run(session).await,
             Command::Drift(args) => args.run(session).await,
             Command::Addons(args) => args.run(session).await,
+            Command::Etcd(args) => args.run(session).await,
             Command::Export(args) => args.run(session).await,
             Command::Promote(args) => args.run(session).await,
             Command::Distrust(args) => args.run(session).await,

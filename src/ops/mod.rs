@@ -8,6 +8,7 @@ pub mod assets;
 pub mod create;
 pub mod delete;
 pub mod drift;
+pub mod etcd;
 pub mod facts;
 pub mod health;
 pub mod instance;

@@ -22,13 +22,13 @@ use crate::state::{ClusterStore, Precondition};
 const EVERY: Duration = Duration::from_secs(3);
 
 /// The longest phase, in characters.
-const PHASE: usize = 64;
+const PHASE: usize = 300;
 
 /// The longest error, in characters: what a person reads.
 const ERROR: usize = 2000;
 
 /// The phases after which nothing more comes.
-const FINAL: [&str; 2] = ["registered", "ready"];
+const FINAL: [&str; 2] = ["joined", "ready"];
 
 /// What machines told, until it is written.
 #[derive(Debug)]
@@ -209,8 +209,8 @@ mod tests {
         book.pages.lock().await.get_mut("i-0123456789").unwrap().written.as_mut().unwrap().1 = long_ago;
         book.flush(&Fleet::default()).await;
         assert_eq!(written().await, "verified");
-        book.tell(status("registered")).await;
-        assert_eq!(written().await, "registered");
+        book.tell(status("joined")).await;
+        assert_eq!(written().await, "joined");
     }
 
     /// Nothing that a machine says moves anybody's cursor.

@@ -57,13 +57,25 @@ impl Restore<'_> {
         Path::new(VOLUMES).join(&self.etcd.name)
     }
 
-    /// Whether it was done: the volume says so.
+    /// Whether it was done, to its end: the volume says so, and the pods are back.
     pub async fn is_done(&self, host: &dyn Host) -> Result<bool> {
+        for (aside, _) in self.pods() {
+            if host.exists(Path::new(&aside)).await? {
+                return Ok(false);
+            }
+        }
+        self.has_begun_again(host).await
+    }
+
+    async fn has_begun_again(&self, host: &dyn Host) -> Result<bool> {
         host.holds(self.volume().join(DONE), self.id).await
     }
 
-    /// Does it. What was begun and not ended is done again.
+    /// Does it. What was begun and not ended is done again; but data is put in place once only.
     pub async fn run(&self, host: &dyn Host) -> Result<()> {
+        if self.has_begun_again(host).await? {
+            return self.start(host).await;
+        }
         let fresh = self.prepared(host).await?;
         self.stop(host).await?;
         let (now, before) = (data(self.etcd), format!("{}.before-{}", data(self.etcd), self.id));
@@ -184,5 +196,126 @@ impl Restore<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+    use crate::node::configuration::Configuration;
+    use crate::node::host::Output;
+    use crate::node::host::fake::{Fake, failed, ok};
+    use crate::state::memory::Memory;
+    use crate::state::{Precondition, Store};
+
+    const NAME: &str = "20261121T220000Z-a.db.gz";
+
+    fn etcd() -> Etcd {
+        let text = include_str!("../../../tests/fixtures/node/control-plane.yaml");
+        let configuration: Configuration = serde_yaml::from_str(text).unwrap();
+        configuration.control_plane.unwrap().etcd.remove(0)
+    }
+
+    async fn backups(content: &[u8]) -> Backups {
+        let whole = [content, Sha256::digest(content).as_slice()].concat();
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(&whole).unwrap();
+        let store: Arc<dyn Store> = Arc::new(Memory::default());
+        store.put(NAME, &packed.finish().unwrap(), Precondition::None).await.unwrap();
+        Backups::at(store, "main")
+    }
+
+    /// A machine whose member holds "old"; its `fails`-th program fails, as if the machine lost power there.
+    fn machine(etcd: &Etcd, fails: usize) -> Fake {
+        let host = Fake::default();
+        host.put(format!("{}/member/db", data(etcd)), "old");
+        host.put(file(etcd), "etcd's pod");
+        host.put(format!("{MANIFESTS}/kube-apiserver.yaml"), "the API server's pod");
+        let counter = Arc::new(AtomicUsize::new(0));
+        let program = |name: &str, does: fn(&Fake, &Command) -> Output| {
+            let counter = Arc::clone(&counter);
+            host.program(name, move |host, command| {
+                if counter.fetch_add(1, Ordering::SeqCst) == fails { failed(1, "power") } else { does(host, command) }
+            });
+        };
+        program("mv", |host, command| {
+            host.rename(&command.args[0], &command.args[1]);
+            ok("")
+        });
+        program("rm", |host, command| {
+            host.rename(command.args.last().unwrap(), "/gone");
+            ok("")
+        });
+        program("ctr", |host, command| match command.args.iter().find_map(|a| a.strip_prefix("--data-dir=")) {
+            Some(directory) => {
+                host.put(format!("{directory}/member/db"), "restored");
+                ok("")
+            }
+            None => ok("{\"totalKey\": 7, \"revision\": 42}"),
+        });
+        program("pgrep", |_, _| failed(1, ""));
+        host
+    }
+
+    /// Whichever of its programs fails, the next try ends as if none had: the snapshot is in place, what was before is
+    /// beside it, and the pods run.
+    #[tokio::test]
+    async fn a_restore_survives_a_power_cut_anywhere() {
+        let (etcd, backups) = (etcd(), backups(b"database").await);
+        let restore = Restore { etcd: &etcd, backups: &backups, snapshot: NAME, id: "new" };
+        let mut cuts = 0;
+        for fails in 0..40 {
+            let host = machine(&etcd, fails);
+            if restore.run(&host).await.is_err() {
+                cuts += 1;
+                assert!(!restore.is_done(&host).await.unwrap());
+                restore.run(&host).await.unwrap();
+            }
+            assert!(restore.is_done(&host).await.unwrap());
+            assert_eq!(host.get(format!("{}/member/db", data(&etcd))).as_deref(), Some("restored"), "{fails}");
+            assert_eq!(host.get(format!("{}.before-new/member/db", data(&etcd))).as_deref(), Some("old"), "{fails}");
+            assert_eq!(host.get(file(&etcd)).as_deref(), Some("etcd's pod"), "{fails}");
+            assert_eq!(host.get(format!("{MANIFESTS}/kube-apiserver.yaml")).as_deref(), Some("the API server's pod"));
+        }
+        assert!(cuts > 5, "{cuts}");
+    }
+
+    /// A drill reads the snapshot back and leaves everything as it was.
+    #[tokio::test]
+    async fn a_drill_changes_nothing() {
+        let (etcd, backups) = (etcd(), backups(b"database").await);
+        let host = machine(&etcd, 99);
+        let restore = Restore { etcd: &etcd, backups: &backups, snapshot: NAME, id: "drill" };
+        assert_eq!(restore.drill(&host).await.unwrap(), Content { keys: 7, revision: 42 });
+        assert_eq!(host.get(format!("{}/member/db", data(&etcd))).as_deref(), Some("old"));
+        assert!(!restore.is_done(&host).await.unwrap() && host.get(file(&etcd)).is_some());
+        let all = host.ran().join("\n");
+        assert!(
+            all.contains("--initial-cluster-token=drill-main --bump-revision=1000000000 --mark-compacted"),
+            "{all}"
+        );
+    }
+
+    /// A damaged snapshot is refused before anything is stopped.
+    #[tokio::test]
+    async fn a_damaged_snapshot_stops_nothing() {
+        let etcd = etcd();
+        let store: Arc<dyn Store> = Arc::new(Memory::default());
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(b"not a database").unwrap();
+        store.put(NAME, &packed.finish().unwrap(), Precondition::None).await.unwrap();
+        let backups = Backups::at(store, "main");
+        let host = machine(&etcd, 99);
+        let restore = Restore { etcd: &etcd, backups: &backups, snapshot: NAME, id: "new" };
+        assert!(restore.run(&host).await.unwrap_err().chain().contains("is damaged"));
+        assert_eq!(host.ran(), [""; 0]);
     }
 }

@@ -38,6 +38,19 @@ impl Fake {
         self.files.lock().unwrap().get(path.as_ref()).map(|(_, mode)| *mode)
     }
 
+    /// Moves a file, or a directory with all that is in it, over whatever was there.
+    pub fn rename(&self, from: &str, to: &str) {
+        let mut files = self.files.lock().unwrap();
+        let moved: Vec<PathBuf> = files.keys().filter(|f| f.starts_with(from)).cloned().collect();
+        files.retain(|f, _| moved.is_empty() || !f.starts_with(to));
+        for path in moved {
+            let Some(file) = files.remove(&path) else { continue };
+            let rest = path.strip_prefix(from).unwrap();
+            let target = if rest.as_os_str().is_empty() { PathBuf::from(to) } else { Path::new(to).join(rest) };
+            files.insert(target, file);
+        }
+    }
+
     /// What a program does when it is run; without this it succeeds silently.
     pub fn program(&self, name: &str, does: impl Fn(&Fake, &Command) -> Output + Send + Sync + 'static) {
         self.programs.lock().unwrap().insert(name.to_owned(), Box::new(does));

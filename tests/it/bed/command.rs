@@ -33,9 +33,11 @@ impl Kspot {
         Kspot { home: TempDir::new().unwrap(), env: vec![("AWS_EC2_METADATA_DISABLED".into(), "true".into())] }
     }
 
-    /// Runs against a bed.
+    /// Runs against a bed. The node agent is a small file: the program itself, with debug information, is hundreds of
+    /// megabytes, and would be put into each bed's store.
     pub(crate) fn on(bed: &Bed) -> Kspot {
-        Kspot { home: TempDir::new().unwrap(), env: bed.env() }
+        let agents = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/agent");
+        Kspot { home: TempDir::new().unwrap(), env: bed.env() }.env("KSPOT_AGENT_DIR", agents)
     }
 
     /// Sets a variable for every command of this runner, such as `KSPOT_STATE_STORE`.

@@ -4,6 +4,7 @@
 mod checks;
 mod deleting;
 mod editing;
+mod etcd;
 mod faults;
 mod instances;
 mod interrupts;

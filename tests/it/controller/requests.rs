@@ -67,8 +67,8 @@ async fn machines_tell_how_far_they_got() {
     assert!(tell(&controllers, &status("../config", "x")).await.is_err());
     // A word in between comes later, the last one at once.
     tell(&controllers, &status(&worker.id, "verified")).await.unwrap();
-    tell(&controllers, &status(&worker.id, "registered")).await.unwrap();
-    assert_eq!(stage.status(&worker.id).await.unwrap().phase, "registered");
+    tell(&controllers, &status(&worker.id, "joined")).await.unwrap();
+    assert_eq!(stage.status(&worker.id).await.unwrap().phase, "joined");
 
     let start = Instant::now();
     while addresses(&controllers).await.unwrap() != [own.address] {
