@@ -27,6 +27,7 @@
 //! | types, prices, offerings | `$XDG_CACHE_HOME/kspot`, dated | [`catalogue::cache`] |
 //! | the cluster's entry in the kubeconfig | `--kubeconfig`, the first of `KUBECONFIG`'s, `~/.kube/config` | [`pki::kubeconfig`] |
 //! | boot statuses, `status/<instance>.json` in the store | the state store | [`node`], for [`validate`] |
+//! | that etcd was seeded, its snapshots, orders to it and what came of them | the state store | [`node`], and `kspot etcd` |
 //! | `/etc/kspot/boot.yaml`, the authority in `/etc/kubernetes/pki`, binaries in `/var/lib/kspot/bin` | the cluster's machines | the user data, [`node`] |
 //! | saved plans, drafts of a failed edit | where the command line says; the temporary directory | [`cli`] |
 //!

@@ -43,12 +43,21 @@ pub struct Instance {
 impl AwsCloud {
     /// The machines of a cluster that are not gone, by group and id: one paged sweep.
     pub async fn instances(&self, cluster: &str) -> Result<Vec<Instance>> {
+        self.instances_where(cluster, None).await
+    }
+
+    /// Those of the control plane.
+    pub async fn control_plane(&self, cluster: &str) -> Result<Vec<Instance>> {
+        self.instances_where(cluster, Some(filter("tag:k8s.io/role/control-plane", ["1".to_owned()]))).await
+    }
+
+    async fn instances_where(&self, cluster: &str, also: Option<Filter>) -> Result<Vec<Instance>> {
         let alive = ["pending", "running", "stopping", "stopped", "shutting-down"].map(str::to_owned);
+        let filters = [super::ec2_cluster_filter(cluster), filter("instance-state-name", alive)];
         let mut pages = self
             .ec2
             .describe_instances()
-            .filters(super::ec2_cluster_filter(cluster))
-            .filters(filter("instance-state-name", alive))
+            .set_filters(Some(filters.into_iter().chain(also).collect()))
             .into_paginator()
             .page_size(1000)
             .send();

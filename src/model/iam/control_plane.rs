@@ -30,6 +30,10 @@ fn machine(input: &Input<'_>) -> Vec<Statement> {
     if !given.is_empty() {
         all.push(Statement::allow(["iam:GetInstanceProfile"]).on(given));
     }
+    if input.cluster.spec.api_uses_load_balancer() {
+        // Its name is among those of the API server's certificate.
+        all.push(Statement::allow(["elasticloadbalancing:DescribeLoadBalancers"]));
+    }
     if input.cluster.spec.allows_container_registry() {
         all.push(Statement::allow(ECR_PULL));
     }

@@ -89,7 +89,7 @@ fn a_worker_boots() {
     let read = |name: &str| std::fs::read_to_string(path.join(name)).unwrap();
     assert!(ran.status.success(), "{said}");
     assert!(said.contains("sha256 is not"), "{said}");
-    assert_eq!(read("started"), format!("node boot --config {here}/etc/boot.yaml\n"));
+    assert_eq!(read("started"), format!("node install --config {here}/etc/boot.yaml\n"));
     assert!(read("etc/boot.yaml").contains("group: nodes-us-east-1a"));
     assert!(read("calls").contains("Filter.1.Value.1=minimal.example.com"));
     assert!(!read("calls").contains("secret") && read("config").contains("user = \"AKIA:secret\""));

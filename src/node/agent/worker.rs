@@ -54,8 +54,8 @@ pub async fn boot(birth: &Birth) -> Result<()> {
 
 /// The control plane's controllers, by what EC2 knows now.
 pub async fn controllers(birth: &Birth, aws: &AwsCloud) -> Result<Controllers> {
-    let all = aws.instances(&birth.boot.cluster).await?;
-    let running = all.iter().filter(|i| i.role == "control-plane" && i.state == "running");
+    let all = aws.control_plane(&birth.boot.cluster).await?;
+    let running = all.iter().filter(|i| i.state == "running");
     let addresses: Vec<IpAddr> = running.filter_map(|i| i.internal_ip.as_deref()?.parse().ok()).collect();
     if addresses.is_empty() {
         return Err(Error::failed(format!("no machine of the control plane of {} runs", birth.boot.cluster)));

@@ -63,7 +63,7 @@ async fn look(
     aws: &AwsCloud,
 ) -> Result<(Vec<IpAddr>, bool)> {
     let cluster = &configuration.cluster;
-    let (volumes, machines) = futures::try_join!(aws.member_volumes(cluster), aws.instances(cluster))?;
+    let (volumes, machines) = futures::try_join!(aws.member_volumes(cluster), aws.control_plane(cluster))?;
     let address = |id: &str| machines.iter().find(|m| m.id == id)?.internal_ip.as_deref()?.parse::<IpAddr>().ok();
     let mut all = own_names(&configuration.api.internal_name);
     let mut complete = true;
@@ -82,7 +82,7 @@ async fn look(
     if names::keep(birth.host.as_ref(), &all).await? {
         tracing::info!(names = all.len(), "the names of etcd's members were written");
     }
-    let running = machines.iter().filter(|m| m.role == "control-plane" && m.state == "running");
+    let running = machines.iter().filter(|m| m.state == "running");
     let others = running.filter(|m| m.id != birth.metadata.instance);
     Ok((others.filter_map(|m| m.internal_ip.as_deref()?.parse().ok()).collect(), complete))
 }

@@ -230,7 +230,10 @@ fn control_plane_pods() {
     assert_eq!(said(&view), ["blocks: control plane kube-scheduler on i-cp: there is no such pod"]);
     let mut view = well();
     kubernetes(&mut view).pods[0].status = PodStatus::Waiting("CrashLoopBackOff".into());
-    assert_eq!(said(&view), ["blocks: pod kube-system/etcd: is not ready (system-node-critical): CrashLoopBackOff"]);
+    assert_eq!(
+        said(&view),
+        ["blocks: pod kube-system/etcd-main: is not ready (system-node-critical): CrashLoopBackOff"]
+    );
     let mut view = well();
     kubernetes(&mut view).nodes[0].ready = not_ready("disk pressure");
     view.machines[0].launched = Some(ago(1));

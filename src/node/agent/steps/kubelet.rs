@@ -30,6 +30,8 @@ const CONFIG: &str = "/var/lib/kubelet/config.yaml";
 const KUBECONFIG: &str = "/etc/kubernetes/kubelet.conf";
 const UNIT: &str = "/etc/systemd/system/kubelet.service";
 const CREDENTIALS: &str = "/etc/kubernetes/credential-provider.yaml";
+/// The name servers behind the stub of systemd-resolved.
+const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 const PROGRAMS: &str = "/usr/local/bin";
 
 /// The kubelet of this machine.
@@ -44,11 +46,13 @@ pub struct Kubelet {
 
 impl Kubelet {
     /// Every file with its content and mode.
-    fn files(&self) -> Result<Vec<(&'static str, String, u32)>> {
+    async fn files(&self, host: &dyn Host) -> Result<Vec<(&'static str, String, u32)>> {
+        // Ubuntu's machines resolve through a stub on loopback, which pods can't reach.
+        let stub = host.exists(Path::new(RESOLVED)).await?;
         let yaml =
             |value: &Value| serde_yaml::to_string(value).context(|| "can't write the kubelet's settings".to_owned());
         let mut files = vec![
-            (CONFIG, yaml(&self.settings()?)?, 0o600),
+            (CONFIG, yaml(&self.settings(stub)?)?, 0o600),
             (KUBECONFIG, yaml(&self.kubeconfig())?, 0o600),
             (UNIT, self.unit(), 0o644),
         ];
@@ -80,7 +84,7 @@ impl Kubelet {
         })
     }
 
-    fn settings(&self) -> Result<Value> {
+    fn settings(&self, stub: bool) -> Result<Value> {
         let taints: Vec<Value> = self.configuration.taints.iter().map(taint).collect();
         let mut all = json!({
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -118,19 +122,18 @@ impl Kubelet {
         });
         let given = self.configuration.kubelet.as_object().cloned().unwrap_or_default();
         if let Some(all) = all.as_object_mut() {
-            if self.resolver_is_a_stub() {
-                all.insert("resolvConf".to_owned(), "/run/systemd/resolve/resolv.conf".into());
+            if stub {
+                all.insert("resolvConf".to_owned(), RESOLVED.into());
+            }
+            if self.configuration.control_plane.is_some() {
+                // Static pods start before there is an API server to tell of them: it hears of them at the next sync.
+                all.insert("syncFrequency".to_owned(), "10s".into());
             }
             for (name, value) in given {
                 set(all, &name, value)?;
             }
         }
         Ok(all)
-    }
-
-    /// Ubuntu's machines resolve through a stub on loopback, which pods can't reach.
-    fn resolver_is_a_stub(&self) -> bool {
-        Path::new("/run/systemd/resolve/resolv.conf").exists()
     }
 
     fn labels(&self) -> BTreeMap<&str, &str> {
@@ -237,7 +240,7 @@ impl Step for Kubelet {
     }
 
     async fn is_done(&self, host: &dyn Host) -> Result<bool> {
-        for (path, text, _) in self.files()? {
+        for (path, text, _) in self.files(host).await? {
             if !host.holds(path, &text).await? {
                 return Ok(false);
             }
@@ -247,7 +250,7 @@ impl Step for Kubelet {
 
     async fn act(&self, host: &dyn Host, _report: &Reporter) -> Result<()> {
         let mut changed = false;
-        for (path, text, mode) in self.files()? {
+        for (path, text, mode) in self.files(host).await? {
             changed |= host.ensure(path, &text, mode).await?;
         }
         host.directory(crate::node::etcd::manifest::MANIFESTS.as_ref(), 0o700).await?;

@@ -115,9 +115,8 @@ impl Step for MemberVolume {
         "volume-attached"
     }
 
-    async fn is_done(&self, host: &dyn Host) -> Result<bool> {
+    async fn is_done(&self, _host: &dyn Host) -> Result<bool> {
         // Also a mounted volume is judged: a boot may have ended between two of the notes.
-        let _ = host;
         Ok(false)
     }
 
