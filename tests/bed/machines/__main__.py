@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 from machines import control, host, leftovers, places
+from machines.client import outside
 from machines.machine import enter
 from machines.server import READY
 from machines.spot import NOTICE_SECONDS
@@ -142,7 +143,7 @@ def status(options) -> int:
 
 def _row(instance: dict) -> tuple[str, ...]:
     plain = [instance[key] or "-" for key in ("id", "group", "zone", "address", "lifecycle", "state")]
-    up = "-" if instance["up"] is None else f"{instance['up']} s"
+    up = "-" if instance["up"] is None else f"{instance['up']:.0f} s"
     return (*plain, up, instance["cloud-init"] or "-", "yes" if instance["way-out"] else "no")
 
 
@@ -185,10 +186,9 @@ def shell(options) -> int:
 
 
 def run(options) -> int:
-    """In a mount namespace of its own, in which /etc/resolv.conf names the bed's resolver."""
     control.ask("status")
-    script = 'mount --bind "$0" /etc/resolv.conf && . "$1" && shift && exec "$@"'
-    os.execvp("unshare", ["unshare", "--mount", "sh", "-c", script, str(places.RESOLVER), str(places.ENVIRONMENT), *options.command])
+    arguments = outside(*options.command)
+    os.execvp(arguments[0], arguments)
 
 
 def _options() -> argparse.Namespace:
