@@ -2,7 +2,7 @@
 
     scripts/testbed test                      brings a bed up, builds a cluster of 1+1, then one of 3+2, tries them, takes it down
     scripts/testbed test --list               the steps
-    scripts/testbed test --only STEP          only this step, on a new cluster of its own; may be given more than once
+    scripts/testbed test --only STEP          only this step, on a new cluster; may be given more than once; also `one`, `three`
     scripts/testbed test --only STEP --keep   leaves bed and cluster as they are afterwards
     scripts/testbed test --only STEP --again  on the cluster that --keep has left, which stays
 
@@ -39,7 +39,7 @@ def main() -> int:
         return UNFIT
     # Ended from outside it still takes down what it brought up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
-    started, numbers, walk = time.monotonic(), Numbers(), Walk(options.only)
+    started, numbers, walk = time.monotonic(), Numbers(), Walk(_steps(options.only))
     programs = needs.programs(DIRECTORY / "bin")
     print(f"kspot {programs.title}; Kubernetes {programs.kubernetes}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
     parts = [part for part in PARTS if walk.wants(part)]
@@ -58,6 +58,11 @@ def main() -> int:
     return 1 if walk.failed else 0
 
 
+def _steps(asked: list[str]) -> list[str]:
+    """The names of steps, where a part's name stands for all of its."""
+    return [name for part in PARTS for name in part.names() if name in asked or part.name in asked]
+
+
 def _summarize(walk: Walk, numbers: Numbers, seconds: float) -> None:
     if numbers.all:
         print("", *numbers.table(), "", sep="\n")
@@ -69,7 +74,7 @@ def _summarize(walk: Walk, numbers: Numbers, seconds: float) -> None:
 
 
 def _options() -> argparse.Namespace:
-    names = [name for part in PARTS for name in part.names()]
+    names = [name for part in PARTS for name in (part.name, *part.names())]
     parser = argparse.ArgumentParser(prog="scripts/testbed test", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], choices=names, metavar="STEP", help="only this step")
     parser.add_argument("--keep", action="store_true", help="leave the bed and the cluster as they are")

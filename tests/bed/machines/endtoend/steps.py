@@ -53,7 +53,7 @@ class Walk:
             if not self._passes(step, site) and not self._recovers(site):
                 self._leave_out(steps[number + 1 :], f"the cluster is not well after {step.name}")
                 break
-        if not keep:
+        if not keep or part.last.name in self.only:
             self._passes(part.last, site)
 
     def _passes(self, step: Step, site: Site) -> bool:
