@@ -21,6 +21,7 @@ import time
 import traceback
 import urllib.parse
 
+import corrections
 import inventory
 import lifeline
 import wire
@@ -64,6 +65,15 @@ class Emulator:
         self.log = log
         self.latency = latency
         self.serving = threading.Lock()
+        corrections.pause = self.pause
+
+    def pause(self, seconds: float) -> None:
+        """Lets other requests be answered meanwhile; for the one that is being answered."""
+        self.serving.release()
+        try:
+            time.sleep(seconds)
+        finally:
+            self.serving.acquire()
 
     def __call__(self, environ, start_response):
         body = _whole_body(environ)
@@ -173,8 +183,6 @@ def load_moto(stock: bool):
 
     accounts.from_access_keys()
     if not stock:
-        import corrections
-
         corrections.apply()
     return DomainDispatcherApplication(create_backend_app)
 

@@ -7,6 +7,7 @@ there too would prove no correction, and a correction that moto has come to make
 """
 
 import base64
+import concurrent.futures
 import itertools
 import json
 import os
@@ -643,6 +644,17 @@ class Contract:
         url = sts.generate_presigned_url("get_caller_identity", HttpMethod="GET")
         answer = urllib.request.urlopen(url).read().decode()
         assert f"<Arn>arn:aws:sts::{aws.number}:assumed-role/r/i-1</Arn>" in answer, answer
+
+    def who_waits_for_a_message_keeps_nobody_from_sending_it(self, aws):
+        queue = {"QueueUrl": aws.sqs.create_queue(QueueName="q")["QueueUrl"]}
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            started = time.monotonic()
+            waiting = pool.submit(aws.sqs.receive_message, WaitTimeSeconds=3, **queue)
+            time.sleep(0.5)
+            aws.sqs.send_message(MessageBody="word", **queue)
+            assert time.monotonic() - started < 2.5, "it was sent when nobody waited any more"
+            assert waiting.result()["Messages"][0]["Body"] == "word"
+            assert time.monotonic() - started < 2.5, "it was not received when it was there"
 
     def spot_prices_name_their_product(self, aws):
         prices = aws.ec2.describe_spot_price_history(InstanceTypes=["m5.large"])["SpotPriceHistory"]

@@ -1,5 +1,6 @@
 """The bed's command line; scripts/testbed calls it.
 
+    check                             whether this machine can be a bed; says what it lacks
     up [--port N] [--lifeline]        makes the bed ready; with --lifeline it goes down when standard input ends
     status [-o json]                  instances, load balancers and their targets
     kill INSTANCE                     the machine dies at once; then EC2 and Auto Scaling hear of it
@@ -22,6 +23,7 @@ import time
 from pathlib import Path
 
 from machines import control, host, leftovers, places
+from machines.client import outside
 from machines.machine import enter
 from machines.server import READY
 from machines.spot import NOTICE_SECONDS
@@ -30,13 +32,18 @@ UNFIT = 3
 HERE = Path(__file__).parent
 
 
-def up(options) -> int:
-    places.STATE.mkdir(parents=True, exist_ok=True)
+def check(_options) -> int:
     missing = host.install_programs()
     lacks = [f"{program} is not installed (Debian: {host.PROGRAMS[program]})" for program in missing] or host.lacking()
     if lacks:
         print("this machine cannot be a test bed:", *lacks, sep="\n  ", file=sys.stderr)
-        return UNFIT
+    return UNFIT if lacks else 0
+
+
+def up(options) -> int:
+    places.STATE.mkdir(parents=True, exist_ok=True)
+    if unfit := check(options):
+        return unfit
     if bed := _running():
         print(f"a bed is up already: process {bed['pid']}, {bed['state']}", file=sys.stderr)
         return 1
@@ -142,7 +149,7 @@ def status(options) -> int:
 
 def _row(instance: dict) -> tuple[str, ...]:
     plain = [instance[key] or "-" for key in ("id", "group", "zone", "address", "lifecycle", "state")]
-    up = "-" if instance["up"] is None else f"{instance['up']} s"
+    up = "-" if instance["up"] is None else f"{instance['up']:.0f} s"
     return (*plain, up, instance["cloud-init"] or "-", "yes" if instance["way-out"] else "no")
 
 
@@ -185,10 +192,9 @@ def shell(options) -> int:
 
 
 def run(options) -> int:
-    """In a mount namespace of its own, in which /etc/resolv.conf names the bed's resolver."""
     control.ask("status")
-    script = 'mount --bind "$0" /etc/resolv.conf && . "$1" && shift && exec "$@"'
-    os.execvp("unshare", ["unshare", "--mount", "sh", "-c", script, str(places.RESOLVER), str(places.ENVIRONMENT), *options.command])
+    arguments = outside(*options.command)
+    os.execvp(arguments[0], arguments)
 
 
 def _options() -> argparse.Namespace:
@@ -202,6 +208,7 @@ def _options() -> argparse.Namespace:
             made.add_argument(name)
         return made
 
+    command(check)
     starting = command(up)
     starting.add_argument("--port", type=int, default=0, help="the emulator's port on 127.0.0.1; 0 takes a free one")
     starting.add_argument("--lifeline", action="store_true", help="stay, and go down when standard input ends")

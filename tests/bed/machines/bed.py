@@ -267,7 +267,7 @@ class Bed:
                 "address": instance.address,
                 "lifecycle": instance.lifecycle,
                 "state": instance.state if up else "off",
-                "up": round(time.monotonic() - machine.powered_on) if up else None,
+                "up": round(time.monotonic() - machine.powered_on, 1) if up else None,
                 "cloud-init": machine.first_boot(),
                 "way-out": instance.way_out,
                 "pid": machine.booted(),

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from machines import places
 
 DOWNLOADS = {"dl.k8s.io", "cdn.dl.k8s.io", "github.com", "objects.githubusercontent.com", "artifacts.k8s.io"}
-REGISTRIES = {"registry.k8s.io", "public.ecr.aws", "docker.io", "registry-1.docker.io", "index.docker.io", "ghcr.io", "quay.io"}
+# The last one is the bed's own, for images that nobody publishes.
+REGISTRIES = {"registry.k8s.io", "public.ecr.aws", "docker.io", "registry-1.docker.io", "index.docker.io", "ghcr.io", "quay.io", "kspot.test"}
 _INSTANCE = re.compile(r"ip-(\d+)-(\d+)-(\d+)-(\d+)\.(ec2\.internal|[a-z0-9-]+\.compute\.internal)")
 _AWS = re.compile(r".*\.amazonaws\.com(\.cn)?|.*\.api\.aws")
 MOST_ALIASES = 8

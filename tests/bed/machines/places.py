@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-STATE = Path(os.environ.get("KSPOT_BED_DIR") or REPOSITORY / "target/testbed").absolute()
-ARTIFACTS = Path(os.environ.get("KSPOT_BED_ARTIFACTS") or REPOSITORY / "target/testbed/artifacts").absolute()
+STATE = Path(os.environ.get("KSPOT_BED_DIR") or REPOSITORY / "target/testbed").resolve()
+ARTIFACTS = Path(os.environ.get("KSPOT_BED_ARTIFACTS") or REPOSITORY / "target/testbed/artifacts").resolve()
 
 BASE = STATE / "base"
 TRUST = STATE / "trust"
