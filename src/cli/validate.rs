@@ -79,7 +79,7 @@ impl Args {
         let mut before: Option<Report> = None;
         let verdict = wait(&mut health, &Monotonic::start(), patience, |report, after| {
             if !patience.wait.is_zero() {
-                session.ui.health_news(&report.since(before.as_ref()), after);
+                session.ui.health_news(&report.since(before.as_ref()), after, report.when);
             }
             before = Some(report.clone());
         })

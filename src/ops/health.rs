@@ -97,9 +97,9 @@ impl<'a> Health<'a> {
         if waiting.is_empty() {
             return Ok(());
         }
-        let mut boots = machines::boots(&self.store, &waiting).await?;
+        let boots = machines::boots(&self.store, &waiting).await?;
         for machine in machines {
-            machine.boot = boots.remove(&machine.id);
+            machine.boot = machines::boot_of(machine.launched, boots.get(&machine.id));
         }
         Ok(())
     }

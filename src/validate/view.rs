@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::spec::{KubernetesVersion, Role};
+use crate::state::status::{BootStatus, JOINED};
 
 /// Everything that a judgement needs.
 #[derive(Clone, Debug)]
@@ -83,8 +84,26 @@ pub struct Boot {
     pub phase: String,
     /// What went wrong in it, if something did.
     pub error: Option<String>,
-    /// When that was.
+    /// When the boot began.
+    pub began: Option<Timestamp>,
+    /// When the phase began.
+    pub since: Option<Timestamp>,
+    /// When it said this.
     pub when: Timestamp,
+}
+
+impl Boot {
+    /// Whether the machine has joined: then its node tells the rest.
+    pub fn is_over(&self) -> bool {
+        self.phase == JOINED
+    }
+}
+
+impl From<BootStatus> for Boot {
+    fn from(told: BootStatus) -> Self {
+        let BootStatus { instance: _, phase, error, began, since, when } = told;
+        Boot { phase, error, began, since, when }
+    }
 }
 
 /// What the Kubernetes API says.
