@@ -10,6 +10,7 @@ use kube::Api;
 use serde_json::{Value, json};
 
 use super::Desk;
+use crate::bed::Bed;
 use crate::kubernetes::{Nodes, Plane};
 
 /// A machine of a group that is running, as `get instances` lists it.
@@ -92,6 +93,36 @@ async fn boots_are_shown() {
     let judged: Value = serde_json::from_str(&desk.run("validate -o json").expect(4).stdout).unwrap();
     let of_boot = judged["findings"].as_array().unwrap().iter().find(|f| f["kind"] == "machine").unwrap();
     assert_eq!(of_boot["boot"]["phase"], json!(url), "{of_boot}");
+}
+
+/// What there is of a machine: its state, its boot, its console; a type without the newest console gives the one that it has;
+/// an id that is no machine's is refused with the nearest one.
+#[tokio::test]
+async fn logs_of_a_machine() {
+    let desk = Desk::on(Bed::with_faults()).small();
+    desk.ok("update cluster --yes");
+    let id = of_group(&desk, "spot").remove(0);
+    let shown = desk.ok(&format!("toolbox logs {id}"));
+    assert!(shown.stdout.contains(&format!("{id}: running, group spot")), "{shown:?}");
+    assert!(shown.stdout.contains("boot: it has said nothing"), "{shown:?}");
+    assert!(!shown.stdout.contains("Linux version") && shown.stderr.contains("--all shows them all"), "{shown:?}");
+    assert!(desk.ok(&format!("toolbox logs {id} --all")).stdout.contains("\nLinux version"));
+    let now = Timestamp::now() + SignedDuration::from_secs(60);
+    let status = json!({"instance": id, "phase": "keys", "error": "no right", "since": now, "when": now});
+    desk.put(&format!("status/{id}.json"), &status.to_string()).await;
+    let shown = desk.ok(&format!("toolbox logs {id}")).stdout;
+    assert!(shown.contains("boot: keys for 0.0s") && shown.contains("last error: no right"), "{shown}");
+    let data = desk.json(&format!("toolbox logs {id} --all"));
+    assert_eq!((&data["id"], &data["boot"]["phase"], &data["group"]), (&json!(id), &json!("keys"), &json!("spot")));
+    assert!(data["console"]["lines"].as_array().unwrap().len() > 5, "{data}");
+    let unsupported = json!([{"service": "ec2", "action": "GetConsoleOutput", "nth": [1], "do": "error",
+        "code": "UnsupportedOperation"}]);
+    desk.bed.faults(unsupported);
+    assert!(desk.ok(&format!("toolbox logs {id} --all")).stdout.contains("\nLinux version"));
+    desk.bed.faults(json!([]));
+    let slip = format!("{}{}", &id[..id.len() - 1], if id.ends_with('0') { '1' } else { '0' });
+    let said = desk.fails(1, &format!("toolbox logs {slip}"));
+    assert!(said.contains("has no machine") && said.contains(&format!("did you mean {id}?")), "{said}");
 }
 
 /// With --decrement the group gets smaller, but not below its smallest size: that is said before anything is done.
