@@ -24,9 +24,25 @@ pub async fn connect(entry: &Entry) -> Result<Client> {
 
 /// A client for the current context of a kubeconfig.
 pub async fn connect_file(file: &Path) -> Result<Client> {
-    let doing = || format!("can't use the kubeconfig {}", file.display());
-    let kubeconfig = Kubeconfig::read_from(file).map_err(|e| Error::failed(doing()).because(e))?;
-    client(kubeconfig, &file.display().to_string()).await
+    client(read(file)?, &file.display().to_string()).await
+}
+
+/// A client for the context of this name in a kubeconfig; none if there is no such file, or no such context in it.
+pub async fn connect_context(file: &Path, name: &str) -> Result<Option<Client>> {
+    if !file.exists() {
+        return Ok(None);
+    }
+    let mut kubeconfig = read(file)?;
+    if !kubeconfig.contexts.iter().any(|context| context.name == name) {
+        return Ok(None);
+    }
+    kubeconfig.current_context = Some(name.to_owned());
+    client(kubeconfig, &format!("the context {name} of {}", file.display())).await.map(Some)
+}
+
+fn read(file: &Path) -> Result<Kubeconfig> {
+    let bad = |e| Error::failed(format!("can't use the kubeconfig {}", file.display())).because(e);
+    Kubeconfig::read_from(file).map_err(bad)
 }
 
 async fn client(kubeconfig: Kubeconfig, what: &str) -> Result<Client> {

@@ -238,6 +238,18 @@ pub enum PartState {
     },
 }
 
+impl PartState {
+    /// What is the matter with it, if something is.
+    pub fn words(&self) -> Option<String> {
+        match self {
+            PartState::Ready => None,
+            PartState::Missing => Some("is not there: `kspot addons apply` brings it".to_owned()),
+            PartState::NotReady(why) => Some(format!("is not ready: {why}")),
+            PartState::Lacks { missing, of } => Some(format!("lacks {missing} of {of} pods")),
+        }
+    }
+}
+
 /// A key that signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
