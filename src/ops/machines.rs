@@ -114,6 +114,7 @@ fn view(
         machines: instances.iter().map(|i| Seen { boot: boot_of(i.launched, boots.get(&i.id)), ..seen(i) }).collect(),
         kubernetes: nodes.map(|nodes| Kubernetes { nodes, ..Kubernetes::default() }).ok_or_else(String::new),
         keys: Vec::new(),
+        serving: None,
         snapshots: None,
     }
 }

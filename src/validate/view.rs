@@ -22,6 +22,8 @@ pub struct View {
     pub kubernetes: Result<Kubernetes, String>,
     /// The keys that sign, and when each ends.
     pub keys: Vec<Key>,
+    /// When the certificate ends that the API server shows; none if nobody could see it.
+    pub serving: Option<Timestamp>,
     /// The snapshots of etcd, if there should be any.
     pub snapshots: Option<Snapshots>,
 }

@@ -88,6 +88,7 @@ fn well() -> View {
             addons: Vec::new(),
         }),
         keys: Vec::new(),
+        serving: Some(NOW + SignedDuration::from_hours(24 * 61)),
         snapshots: None,
     }
 }
@@ -375,6 +376,20 @@ fn keys_and_snapshots() {
             "warning: etcd snapshots etcd: the newest is older than an hour",
         ]
     );
+}
+
+/// The API server's own certificate: soon over it is a warning, over a problem.
+#[test]
+fn the_api_servers_certificate() {
+    let again = "its machine makes a new one when kspot-boot starts: end it, or `systemctl restart kspot-boot` on it";
+    let mut view = well();
+    view.serving = Some(NOW + SignedDuration::from_hours(24 * 59));
+    let soon = "warning: API certificate: expires soon, and should have been renewed";
+    assert_eq!(said(&view), [format!("{soon}: {again}")]);
+    view.serving = Some(NOW);
+    assert_eq!(said(&view), [format!("blocks: API certificate: has expired: {again}")]);
+    view.serving = None;
+    assert_eq!(said(&view), Vec::<String>::new());
 }
 
 /// News between two judgements are what is new, what reads differently and what is over; nothing else.

@@ -154,6 +154,9 @@ async fn a_cluster_comes_up() {
     let well = desk.json(validate);
     assert_eq!((&well["healthy"], &well["cluster"]), (&json!(true), &json!(CLUSTER)), "{well}");
     assert_eq!(well["groups"][0]["ready"], json!(1), "{well}");
+    // The test's API server has a certificate of a day.
+    let certificate = well["findings"].as_array().unwrap().iter().find(|f| f["name"] == "certificate").unwrap();
+    assert_eq!((&certificate["kind"], &certificate["severity"]), (&json!("api"), &json!("warning")), "{certificate}");
     assert!(desk.fails(2, "validate --count 3 --wait 5s").contains("too short"));
     desk.ok("validate --count 2 --interval 1s --wait 20s --kubeconfig ./config");
 
