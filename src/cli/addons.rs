@@ -1,17 +1,22 @@
 //! `kspot addons`: what runs in the cluster so that it works.
 
+use std::path::PathBuf;
+
 use clap::{Args as ClapArgs, Subcommand};
+use kube::Client;
 
 use super::reach::Reach;
 use super::session::Session;
 use super::update::Form;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::kube::connect::{connect_context, connect_file};
 use crate::kube::{Options, apply, diff};
-use crate::ops::addons;
+use crate::ops::addons::{self, Ready};
 use crate::ops::manifests::accept;
 use crate::ops::specs::open;
+use crate::pki::kubeconfig;
 use crate::spec::duration::GoDuration;
-use crate::ui::{Column, Listing, Output, unified};
+use crate::ui::{Cell, Column, Listing, Output, Role, unified};
 
 /// List, render and apply the addons of a cluster
 ///
@@ -38,13 +43,21 @@ enum What {
     Accept(AcceptArgs),
 }
 
-/// List every addon, and what an update would do with it
+/// List every addon: what an update would do with it, and whether it works
+///
+/// Whether it works is asked of the API by the context of the cluster's name in the kubeconfig (`KUBECONFIG`, or
+/// ~/.kube/config), for five seconds at most: `unknown` where there is none, or no answer.
 #[derive(ClapArgs, Debug)]
 #[command(before_help = "Examples:
   kspot addons list
-  kspot addons list -o json
+  kspot addons list -o wide
+  kspot addons list --kubeconfig ./demo.kubeconfig -o json
 ")]
 struct ListArgs {
+    /// Use the current context of this kubeconfig; default: the cluster's context in the usual one
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
     /// Form of the list
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -134,15 +147,24 @@ impl Args {
                     Column::new("name"),
                     Column::new("version"),
                     Column::new("state"),
-                    Column::new("digest").wide(),
+                    Column::new("ready").flexible(),
+                    Column::new("wanted").wide(),
+                    Column::new("stored").wide(),
                     Column::new("about").flexible(),
                 ];
                 let mut listing = Listing::new("addons", columns);
-                for addon in addons::list(&site, &specs).await? {
+                let (all, unknown) = addons::list(&site, &specs, args.client(session, cluster).await).await?;
+                if let Some(why) = unknown {
+                    session.ui.warn(format!("whether the addons are ready is not known: {}", why.chain()));
+                    why.hints().iter().for_each(|hint| session.ui.hint("hint", hint));
+                }
+                for addon in all {
                     let cells = [
                         addon.name.as_str().into(),
                         addon.version.as_str().into(),
                         addon.state.as_str().into(),
+                        ready(&addon),
+                        addon.wanted_digest.as_deref().unwrap_or_default().into(),
                         addon.digest.as_deref().unwrap_or_default().into(),
                         addon.about.as_str().into(),
                     ];
@@ -201,5 +223,29 @@ impl Args {
             }
         }
         Ok(0)
+    }
+}
+
+impl ListArgs {
+    /// A client, if a kubeconfig has one for the cluster.
+    async fn client(&self, session: &Session, cluster: &str) -> Result<Client> {
+        if let Some(file) = &self.kubeconfig {
+            return connect_file(file).await;
+        }
+        let file = kubeconfig::place(None, |name| session.context.env(name).map(str::to_owned))?;
+        connect_context(&file, cluster).await?.ok_or_else(|| {
+            Error::failed(format!("{} has no context {cluster}", file.display()))
+                .hint(format!("kspot export kubeconfig {cluster} --admin makes one"))
+        })
+    }
+}
+
+/// `yes`, `no: Deployment kube-system/coredns is not there`.
+fn ready(addon: &addons::Listed) -> Cell {
+    match addon.ready {
+        Ready::Yes => Cell::new("yes").role(Role::Add),
+        Ready::No => Cell::new(format!("no: {}", addon.why.join("; "))).role(Role::Delete),
+        Ready::Unknown => Cell::new("unknown").role(Role::Warning),
+        Ready::Nothing => Cell::new(""),
     }
 }

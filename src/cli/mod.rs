@@ -23,6 +23,7 @@ mod history;
 mod iam;
 mod instance_types;
 mod lock;
+mod logs;
 mod man;
 mod node;
 mod promote;

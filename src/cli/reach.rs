@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use kube::Client;
 
 use crate::error::Result;
-use crate::kube::connect::{connect, connect_file};
+use crate::kube::connect::{Connection, dial, dial_file};
 use crate::ops::access::{Wanted, entry};
 use crate::ops::prepare::Site;
 use crate::ops::specs::Specs;
@@ -27,11 +27,16 @@ pub(super) struct Reach {
 impl Reach {
     /// A client for the cluster's API.
     pub(super) async fn connect(&self, site: &Site, specs: &Specs) -> Result<Client> {
+        Ok(self.dial(site, specs).await?.client)
+    }
+
+    /// The same, with a look at the server's certificate.
+    pub(super) async fn dial(&self, site: &Site, specs: &Specs) -> Result<Connection> {
         match &self.kubeconfig {
-            Some(file) => connect_file(file).await,
+            Some(file) => dial_file(file).await,
             None => {
                 let wanted = Wanted { admin: Some(SignedDuration::from_hours(1)), internal: self.internal };
-                connect(&entry(site, &specs.cluster, wanted).await?).await
+                dial(&entry(site, &specs.cluster, wanted).await?).await
             }
         }
     }

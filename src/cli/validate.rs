@@ -73,13 +73,13 @@ impl Args {
         let (site, specs) = session.site(self.name()?).await?;
         let cluster = specs.cluster.name();
         let looking = session.ui.waiting(&format!("looking at cluster {cluster}"));
-        let client = self.reach.connect(&site, &specs).await?;
+        let connection = self.reach.dial(&site, &specs).await?;
         let rules = Rules { strict: self.strict, max_unready_nodes: self.max_unready_nodes };
-        let mut health = Health::new(&site, &specs, client, rules).await?;
+        let mut health = Health::new(&site, &specs, connection, rules).await?;
         let mut before: Option<Report> = None;
         let verdict = wait(&mut health, &Monotonic::start(), patience, |report, after| {
             if !patience.wait.is_zero() {
-                session.ui.health_news(&report.since(before.as_ref()), after);
+                session.ui.health_news(&report.since(before.as_ref()), after, report.when);
             }
             before = Some(report.clone());
         })

@@ -106,8 +106,14 @@ pub async fn apply(client: &Client, addons: &[Rendered], options: Options<'_>) -
     let in_scope = |there: &There| options.only.is_empty() || options.only.contains(&there.addon);
     let mut gone: Vec<(&Id, &There)> = there.iter().filter(|(id, t)| !wanted.contains(id) && in_scope(t)).collect();
     gone.sort_by_key(|(id, _)| std::cmp::Reverse(rank_of(id)));
+    // What the API would not let go of stops it before anything is gone: half an addon is worse than one too many.
+    // (Not where a webhook goes that would have to be asked meanwhile: its configuration goes first.)
+    if !gone.iter().any(|(id, _)| id.kind.ends_with("WebhookConfiguration")) {
+        let trials: Vec<_> = gone.iter().map(|(id, there)| api.delete(id, there, true)).collect();
+        futures::stream::iter(trials).buffered(AT_ONCE).try_collect::<Vec<bool>>().await?;
+    }
     for (id, there) in gone {
-        if api.delete(id, there).await? {
+        if api.delete(id, there, false).await? {
             applied.pruned.push(id.clone());
         }
     }
@@ -303,10 +309,10 @@ impl<'a> Cluster<'a> {
         Ok(Difference { id, before: before.map(text).unwrap_or_default(), after: text(after) })
     }
 
-    /// Removes an object unless it was replaced since it was seen. False if it was gone.
-    async fn delete(&self, id: &Id, there: &There) -> Result<bool> {
+    /// Removes an object, or tries whether it may be, unless it was replaced since it was seen. False if it was gone.
+    async fn delete(&self, id: &Id, there: &There, dry_run: bool) -> Result<bool> {
         let preconditions = Preconditions { uid: there.uid.clone(), resource_version: None };
-        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
+        let params = DeleteParams { preconditions: Some(preconditions), dry_run, ..DeleteParams::background() };
         let objects = self.objects(id)?;
         match again(|| objects.delete(&id.name, &params)).await {
             Ok(_) => Ok(true),

@@ -31,8 +31,18 @@ fn refused(doing: &str, status: &Status) -> Error {
         401 => error.hint("the credentials are not taken: kspot export kubeconfig --admin makes new ones"),
         403 => error.hint("the credentials lack this right"),
         409 if status.reason == "Conflict" => conflict(doing, status),
+        500 if is_of_webhook(&status.message) => error.hint(WEBHOOK),
         _ => error,
     }
+}
+
+/// What helps where a webhook that has to be asked does not answer.
+pub(super) const WEBHOOK: &str = "the API asks this webhook first, and it does not answer: repair what serves it, or take \
+                                  its configuration away: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations";
+
+/// Whether the API's words are of a webhook that it could not ask. It has no other mark for that.
+pub(super) fn is_of_webhook(said: &str) -> bool {
+    said.contains("failed calling webhook")
 }
 
 /// Somebody else manages a field: who, and which.
@@ -93,6 +103,10 @@ mod tests {
         assert!(
             of("list nodes", status(403, "Forbidden", "nodes is forbidden")).message().contains("nodes is forbidden")
         );
+        let webhook = "Internal error occurred: failed calling webhook \"a.example.com\": service \"a\" not found";
+        let error = of("apply ConfigMap a/b", status(500, "InternalError", webhook));
+        assert!(error.message().contains("ConfigMap a/b") && error.message().contains("a.example.com"), "{error}");
+        assert_eq!(error.hints(), [WEBHOOK]);
         assert!(passes(&status(503, "ServiceUnavailable", "starting")) && !passes(&status(422, "Invalid", "no")));
     }
 }

@@ -10,7 +10,7 @@
 //! * [`nodes`] lists the nodes once, [`watch`] keeps nodes and critical pods up to date; `seen` is what is kept of each.
 //! * [`mod@label`]: the labels and taints that nodes have from their groups.
 //! * [`lease`]: that one controller at a time does something.
-//! * [`ready`]: whether the parts of addons work.
+//! * [`ready`]: whether the parts of addons work. [`serving`]: the API server's own certificate.
 
 mod again;
 pub mod apply;
@@ -24,6 +24,7 @@ pub mod lease;
 pub mod nodes;
 pub mod ready;
 mod seen;
+pub mod serving;
 pub mod watch;
 
 pub use apply::{Applied, Difference, Options, apply, diff};

@@ -1,15 +1,20 @@
 //! The addons of a cluster as commands see them: which are wanted, what they consist of, what the state store has.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use kube::Client;
 
 use super::manifests;
 use super::prepare::Site;
 use super::specs::{Specs, open};
+use crate::addons::catalogue::Target;
 use crate::addons::context::Context;
 use crate::addons::source::OWN_VERSION;
 use crate::addons::{Catalogue, Rendered, render_all};
 use crate::error::{Error, Result, did_you_mean};
 use crate::resource::Addon;
+use crate::validate::view::Addon as Working;
 
 /// What an update would do with an addon's manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -54,6 +59,27 @@ pub struct Listed {
     pub about: String,
     /// What an update would do.
     pub state: State,
+    /// The same digits of the manifests that the spec asks for.
+    pub wanted_digest: Option<String>,
+    /// Whether what it consists of works in the cluster.
+    pub ready: Ready,
+    /// What does not, and why; or why nobody knows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
+}
+
+/// Whether an addon works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ready {
+    /// All of it that becomes ready is.
+    Yes,
+    /// Something of it is not.
+    No,
+    /// The API was not asked, or does not answer.
+    Unknown,
+    /// It is not wanted, or nothing of it becomes ready: rights, policies, manifests of the user's own.
+    Nothing,
 }
 
 /// What templates know of the cluster.
@@ -86,28 +112,52 @@ pub async fn named(site: &Site, specs: &Specs, names: &[String]) -> Result<Vec<R
     Ok(all)
 }
 
-/// Every addon that kspot knows.
-pub async fn list(site: &Site, specs: &Specs) -> Result<Vec<Listed>> {
+/// How long the API is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Every addon that kspot knows, and what kept the cluster's API from saying how they are. `client` is one of it.
+pub async fn list(site: &Site, specs: &Specs, client: Result<Client>) -> Result<(Vec<Listed>, Option<Error>)> {
+    let expected = crate::addons::expected(&context(site, specs).await?)?;
+    let (listed, working) = futures::join!(stored(site, specs), working(client, &expected));
+    let mut listed = listed?;
+    for addon in &mut listed {
+        if expected.iter().any(|(name, parts)| *name == addon.name && !parts.is_empty()) {
+            (addon.ready, addon.why) = ready(&addon.name, working.as_deref());
+        }
+    }
+    Ok((listed, working.err()))
+}
+
+/// How the parts of addons are, as the API says.
+async fn working(client: Result<Client>, expected: &[(String, Vec<Target>)]) -> Result<Vec<Working>> {
+    let client = client?;
+    let late = |_| Error::failed(format!("the Kubernetes API did not answer within {} seconds", PATIENCE.as_secs()));
+    let asked = tokio::time::timeout(PATIENCE, crate::kube::ready::addons(&client, expected)).await.map_err(late)?;
+    asked.map_err(|e| crate::kube::error::of("see how the addons are", e))
+}
+
+/// Whether an addon works, and what of it does not.
+fn ready(name: &str, working: Result<&[Working], &Error>) -> (Ready, Vec<String>) {
+    let Ok(working) = working else { return (Ready::Unknown, Vec::new()) };
+    let parts = working.iter().filter(|addon| addon.name == name).flat_map(|addon| &addon.parts);
+    let why: Vec<String> = parts.filter_map(|part| Some(format!("{} {}", part.what, part.state.words()?))).collect();
+    (if why.is_empty() { Ready::Yes } else { Ready::No }, why)
+}
+
+/// Every addon, with what the state store has of it.
+async fn stored(site: &Site, specs: &Specs) -> Result<Vec<Listed>> {
     let store = open(&site.store, specs.cluster.name())?;
     let keys = store.keys();
     let prefix = keys.addons();
     let (rendered, entries) = futures::try_join!(rendered(site, specs), store.store().list(&prefix, None))?;
     let stored: BTreeMap<String, Addon> =
         entries.iter().filter_map(|e| Addon::parse(store.name(), keys.addon_of(&e.key)?)).collect();
-    let state = |name: &str| {
-        let wanted = rendered.iter().find(|r| r.name == name);
-        let wanted = wanted.map(|r| Addon::new(store.name(), &r.version, r.yaml()));
-        match (wanted, stored.get(name)) {
-            (None, None) => State::Unwanted,
-            (None, Some(_)) => State::Superfluous,
-            (Some(_), None) => State::Missing,
-            (Some(wanted), Some(there)) if wanted.digest == there.digest => State::Current,
-            (Some(_), Some(_)) => State::Changed,
-        }
-    };
+    let wanted: BTreeMap<&str, Addon> =
+        rendered.iter().map(|r| (r.name.as_str(), Addon::new(store.name(), &r.version, r.yaml()))).collect();
+    let listed_as =
+        |name: &str, version: &str, about: &str| listed(name, version, about, wanted.get(name), stored.get(name));
     let known = Catalogue::load()?.iter().map(|addon| (&addon.about.name, &addon.about.version, &addon.about.about));
-    let mut listed: Vec<Listed> =
-        known.map(|(name, version, about)| listed(name, version, about, state(name), stored.get(name))).collect();
+    let mut listed: Vec<Listed> = known.map(|(name, version, about)| listed_as(name, version, about)).collect();
     let is_own = |name: &str| !listed.iter().any(|addon| addon.name == name);
     let own: BTreeSet<&str> = rendered
         .iter()
@@ -115,22 +165,51 @@ pub async fn list(site: &Site, specs: &Specs) -> Result<Vec<Listed>> {
         .chain(stored.keys().map(String::as_str))
         .filter(|n| is_own(n))
         .collect();
-    let own: Vec<Listed> = own
-        .into_iter()
-        .map(|name| {
-            self::listed(name, OWN_VERSION, "A manifest that spec.addons lists.", state(name), stored.get(name))
-        })
-        .collect();
+    let own: Vec<Listed> =
+        own.into_iter().map(|name| listed_as(name, OWN_VERSION, "A manifest that spec.addons lists.")).collect();
     listed.extend(own);
     Ok(listed)
 }
 
-fn listed(name: &str, version: &str, about: &str, state: State, stored: Option<&Addon>) -> Listed {
+fn listed(name: &str, version: &str, about: &str, wanted: Option<&Addon>, stored: Option<&Addon>) -> Listed {
+    let state = match (wanted, stored) {
+        (None, None) => State::Unwanted,
+        (None, Some(_)) => State::Superfluous,
+        (Some(_), None) => State::Missing,
+        (Some(wanted), Some(there)) if wanted.digest == there.digest => State::Current,
+        (Some(_), Some(_)) => State::Changed,
+    };
     Listed {
         name: name.to_owned(),
         version: version.to_owned(),
         digest: stored.map(|addon| addon.digest.clone()),
         about: about.to_owned(),
         state,
+        wanted_digest: wanted.map(|addon| addon.digest.clone()),
+        ready: Ready::Nothing,
+        why: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validate::view::{Part, PartState};
+
+    /// An addon works if all of it does; else what does not is named, and nobody's answer is no "no".
+    #[test]
+    fn readiness() {
+        let part = |what: &str, state| Part { what: what.into(), state };
+        let working = [Working {
+            name: "flannel".into(),
+            parts: vec![
+                part("DaemonSet a/b", PartState::Lacks { missing: 1, of: 3 }),
+                part("Deployment a/c", PartState::Ready),
+            ],
+        }];
+        let (is_ready, why) = ready("flannel", Ok(&working));
+        assert_eq!((is_ready, why), (Ready::No, vec!["DaemonSet a/b lacks 1 of 3 pods".to_owned()]));
+        assert_eq!(ready("other", Ok(&working)), (Ready::Yes, Vec::new()));
+        assert_eq!(ready("flannel", Err(&Error::failed("no answer"))), (Ready::Unknown, Vec::new()));
     }
 }

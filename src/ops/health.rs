@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use futures::future::try_join_all;
+use jiff::Timestamp;
 use kube::Client;
 
 use super::prepare::Site;
@@ -12,6 +13,8 @@ use super::{keys, machines};
 use crate::addons::catalogue::Target;
 use crate::cloud::aws::sizes::Size;
 use crate::error::{Error, Result};
+use crate::kube::connect::Connection;
+use crate::kube::serving::Serving;
 use crate::kube::{Watch, error, ready};
 use crate::model::tags::INSTANCE_GROUP;
 use crate::pki::keyset::State;
@@ -31,6 +34,7 @@ pub struct Health<'a> {
     groups: Vec<InstanceGroup>,
     addons: Vec<(String, Vec<Target>)>,
     client: Client,
+    serving: Option<Serving>,
     watch: Watch,
     rules: Rules,
     keys: Vec<Key>,
@@ -43,14 +47,15 @@ impl std::fmt::Debug for Health<'_> {
 }
 
 impl<'a> Health<'a> {
-    /// Begins to watch the cluster whose API `client` reaches.
-    pub async fn new(site: &'a Site, specs: &Specs, client: Client, rules: Rules) -> Result<Self> {
+    /// Begins to watch the cluster whose API the connection reaches.
+    pub async fn new(site: &'a Site, specs: &Specs, connection: Connection, rules: Rules) -> Result<Self> {
+        let Connection { client, serving } = connection;
         let (cluster, groups) = crate::spec::complete::complete(&specs.cluster, &specs.groups)?;
         let watch = Watch::start(&client);
         let store = open(&site.store, cluster.name())?;
         let (keys, context) = futures::try_join!(signing(&store), super::addons::context(site, specs))?;
         let addons = crate::addons::expected(&context)?;
-        Ok(Health { site, store, cluster, groups, addons, client, watch, rules, keys })
+        Ok(Health { site, store, cluster, groups, addons, client, serving, watch, rules, keys })
     }
 
     /// Everything that is known now.
@@ -59,7 +64,13 @@ impl<'a> Health<'a> {
         let aws = async {
             futures::try_join!(self.site.cloud.sizes(cluster, INSTANCE_GROUP), self.site.cloud.instances(cluster))
         };
-        let ((sizes, instances), kubernetes, snapshots) = futures::try_join!(aws, self.kubernetes(), self.snapshots())?;
+        let now = self.site.context.now();
+        let api = async {
+            let serving = self.serving().await;
+            let expired = serving.is_some_and(|end| end <= now);
+            Ok::<_, Error>((serving, self.kubernetes(expired).await?))
+        };
+        let ((sizes, instances), (serving, kubernetes), snapshots) = futures::try_join!(aws, api, self.snapshots())?;
         let ending: BTreeSet<&str> =
             sizes.iter().flat_map(|s| &s.machines).filter(|(_, ending)| *ending).map(|(id, _)| id.as_str()).collect();
         let mut machines: Vec<Machine> =
@@ -67,13 +78,18 @@ impl<'a> Health<'a> {
         self.tell_boots(&mut machines, kubernetes.as_ref().map_or(&[], |k| &k.nodes)).await?;
         let shortages = self.shortages(&sizes).await?;
         let groups = self.groups.iter().map(|g| group(g, &sizes, &shortages)).collect();
-        let now = self.site.context.now();
         let version = self.cluster.spec.kubernetes_version();
-        Ok(View { now, version, groups, machines, kubernetes, keys: self.keys.clone(), snapshots })
+        Ok(View { now, version, groups, machines, kubernetes, keys: self.keys.clone(), serving, snapshots })
     }
 
-    /// What the API says. That it does not answer is an answer; that it refuses us is an error.
-    async fn kubernetes(&self) -> Result<Result<Kubernetes, String>> {
+    /// When the API server's own certificate ends.
+    async fn serving(&self) -> Option<Timestamp> {
+        Some(self.serving.as_ref()?.certificate().await?.not_after)
+    }
+
+    /// What the API says. That it does not answer is an answer, and so is that nobody may believe it any more; that it
+    /// refuses us is an error.
+    async fn kubernetes(&self, expired: bool) -> Result<Result<Kubernetes, String>> {
         let doing = "read the cluster's state";
         let asked = async {
             let plain = async {
@@ -84,7 +100,7 @@ impl<'a> Health<'a> {
         };
         match asked.await {
             Ok(((nodes, pods), (version, addons))) => Ok(Ok(Kubernetes { version, nodes, pods, addons })),
-            Err(e) if error::passes(&e) => Ok(Err(error::of(doing, e).chain())),
+            Err(e) if error::passes(&e) || expired => Ok(Err(error::of(doing, e).chain())),
             Err(e) => Err(error::of(doing, e)),
         }
     }
@@ -97,9 +113,9 @@ impl<'a> Health<'a> {
         if waiting.is_empty() {
             return Ok(());
         }
-        let mut boots = machines::boots(&self.store, &waiting).await?;
+        let boots = machines::boots(&self.store, &waiting).await?;
         for machine in machines {
-            machine.boot = boots.remove(&machine.id);
+            machine.boot = machines::boot_of(machine.launched, boots.get(&machine.id));
         }
         Ok(())
     }
@@ -117,7 +133,7 @@ impl<'a> Health<'a> {
             launches.map(|(name, l)| (name, Shortage { since: l.since, cause: l.cause })).collect();
         let cause = "its process Launch is suspended: nothing is launched before it is resumed";
         for size in suspended {
-            let since = jiff::Timestamp::UNIX_EPOCH;
+            let since = Timestamp::UNIX_EPOCH;
             shortages.insert(size.name.clone(), Shortage { since, cause: Some(cause.to_owned()) });
         }
         Ok(shortages)

@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::kube::nodes as joined;
 use crate::spec::Role;
 use crate::state::ClusterStore;
-use crate::state::status::BootStatus;
 use crate::validate::member::{Member, Standing, members};
 use crate::validate::view::{Boot, Group, Kubernetes, Machine as Seen, Node, View};
 
@@ -112,9 +111,10 @@ fn view(
         now,
         version: specs.cluster.spec.kubernetes_version(),
         groups: specs.groups.iter().map(group).collect(),
-        machines: instances.iter().map(|i| Seen { boot: boots.get(&i.id).cloned(), ..seen(i) }).collect(),
+        machines: instances.iter().map(|i| Seen { boot: boot_of(i.launched, boots.get(&i.id)), ..seen(i) }).collect(),
         kubernetes: nodes.map(|nodes| Kubernetes { nodes, ..Kubernetes::default() }).ok_or_else(String::new),
         keys: Vec::new(),
+        serving: None,
         snapshots: None,
     }
 }
@@ -135,8 +135,12 @@ pub(super) fn seen(i: &Instance) -> Seen {
 /// How far the boots of these machines got, by their ids.
 pub(super) async fn boots(store: &ClusterStore, ids: &[String]) -> Result<BTreeMap<String, Boot>> {
     let told = if ids.is_empty() { Vec::new() } else { store.boots(ids).await? };
-    let boot = |b: BootStatus| (b.instance, Boot { phase: b.phase, error: b.error, when: b.when });
-    Ok(told.into_iter().map(boot).collect())
+    Ok(told.into_iter().map(|status| (status.instance.clone(), status.into())).collect())
+}
+
+/// What a machine said since it was launched; what it said before it was stopped tells nothing of this boot.
+pub(super) fn boot_of(launched: Option<Timestamp>, told: Option<&Boot>) -> Option<Boot> {
+    told.filter(|boot| launched.is_none_or(|launched| boot.when >= launched)).cloned()
 }
 
 fn row(member: &Member<'_>, instances: &BTreeMap<&str, &Instance>, prices: &Prices, knows: bool) -> Machine {
@@ -173,5 +177,21 @@ fn price(instance: &Instance, prices: &Prices) -> Option<f64> {
     match instance.lifecycle.as_str() {
         "spot" => prices.spot.get(&instance.instance_type)?.get(&instance.zone).map(|p| p.usd_per_hour),
         _ => prices.on_demand.get(&instance.instance_type).copied(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was said before the launch is of another boot.
+    #[test]
+    fn stale_statuses_are_left_out() {
+        let at = |second| Timestamp::constant(second, 0);
+        let boot = Boot { phase: "kernel".into(), error: None, began: None, since: None, when: at(100) };
+        assert_eq!(boot_of(Some(at(101)), Some(&boot)), None);
+        assert_eq!(boot_of(Some(at(100)), Some(&boot)), Some(boot.clone()));
+        assert_eq!(boot_of(None, Some(&boot)), Some(boot.clone()));
+        assert_eq!(boot_of(Some(at(1)), None), None);
     }
 }

@@ -13,6 +13,7 @@ pub mod facts;
 pub mod health;
 pub mod instance;
 pub mod keys;
+pub mod logs;
 pub mod machines;
 pub mod manifests;
 pub mod new_cluster;

@@ -49,6 +49,7 @@ const SERVICES: &[Service] = &[
             "DescribeVolumesModifications",
             "DescribeVpcAttribute",
             "DescribeVpcs",
+            "GetConsoleOutput",
             "GetSpotPlacementScores",
         ],
         write: &[

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use x509_parser::pem::parse_x509_pem;
-use x509_parser::prelude::X509Certificate;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::error::{Error, Result};
 
@@ -21,15 +21,24 @@ pub struct Said {
 
 /// Reads the first certificate of a PEM text.
 pub fn read(pem: &str) -> Result<Said> {
-    with(pem, |certificate| {
-        let text = |value: &x509_parser::x509::AttributeTypeAndValue<'_>| value.as_str().ok().map(str::to_owned);
-        let moment = |at: i64| Timestamp::from_second(at).map_err(|e| Error::failed("a certificate's time").because(e));
-        Ok(Said {
-            common_name: certificate.subject().iter_common_name().find_map(text).unwrap_or_default(),
-            organizations: certificate.subject().iter_organization().filter_map(text).collect(),
-            not_before: moment(certificate.validity().not_before.timestamp())?,
-            not_after: moment(certificate.validity().not_after.timestamp())?,
-        })
+    with(pem, said)
+}
+
+/// Reads a certificate as TLS carries it.
+pub fn read_der(der: &[u8]) -> Result<Said> {
+    let parsed = X509Certificate::from_der(der);
+    let (_, certificate) = parsed.map_err(|e| Error::failed("a certificate can't be read").because(e))?;
+    said(&certificate)
+}
+
+fn said(certificate: &X509Certificate<'_>) -> Result<Said> {
+    let text = |value: &x509_parser::x509::AttributeTypeAndValue<'_>| value.as_str().ok().map(str::to_owned);
+    let moment = |at: i64| Timestamp::from_second(at).map_err(|e| Error::failed("a certificate's time").because(e));
+    Ok(Said {
+        common_name: certificate.subject().iter_common_name().find_map(text).unwrap_or_default(),
+        organizations: certificate.subject().iter_organization().filter_map(text).collect(),
+        not_before: moment(certificate.validity().not_before.timestamp())?,
+        not_after: moment(certificate.validity().not_after.timestamp())?,
     })
 }
 

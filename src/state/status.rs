@@ -7,6 +7,9 @@ use super::cluster::ClusterStore;
 use super::store::Precondition;
 use crate::error::{Error, Result};
 
+/// The phase of a machine that is a node: its boot is over.
+pub const JOINED: &str = "joined";
+
 /// How far a machine's boot got: `status/<instance>.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,6 +24,9 @@ pub struct BootStatus {
     /// When the boot began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<Timestamp>,
+    /// When the step began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// When it wrote this.
     pub when: Timestamp,
 }
@@ -77,6 +83,7 @@ mod tests {
             phase: "downloading".into(),
             error: Some("404".into()),
             began: None,
+            since: None,
             when: "2026-11-21T10:00:00Z".parse().unwrap(),
         };
         let put = async |key: &str, text: Vec<u8>| {

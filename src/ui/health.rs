@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{Cell, Column, Role, Table, Ui, size, time};
 use crate::validate::report::{Finding, News, Report, Severity};
+use crate::validate::view::Boot;
 
 /// How many findings of one severity a table shows; JSON has them all.
 const SHOWN: usize = 20;
@@ -30,7 +31,7 @@ impl Ui {
     }
 
     /// Says what changed between two looks, on stderr.
-    pub fn health_news(&self, news: &News<'_>, after: Duration) {
+    pub fn health_news(&self, news: &News<'_>, after: Duration, now: Timestamp) {
         let after = format!("{:>7}", time::duration(after));
         let lines = |all: &[&Finding], line: &dyn Fn(&Finding) -> String| {
             for finding in all.iter().take(SHOWN) {
@@ -42,8 +43,34 @@ impl Ui {
         };
         lines(&news.over, &|f| format!("{} {} {}", Role::Add.paint("ok"), f.kind.as_str(), f.name));
         lines(&news.found, &|f| {
-            format!("{} {} {}: {}", mark(f.severity).0.paint(mark(f.severity).1), f.kind.as_str(), f.name, f.message)
+            format!(
+                "{} {} {}: {}",
+                mark(f.severity).0.paint(mark(f.severity).1),
+                f.kind.as_str(),
+                f.name,
+                message(f, now)
+            )
         });
+    }
+}
+
+/// A finding's message with the time that a boot has been where it is.
+fn message(finding: &Finding, now: Timestamp) -> String {
+    let Some(boot) = &finding.boot else { return finding.message.clone() };
+    match finding.message.split_once(&format!(": {}", boot.phase)) {
+        Some((before, after)) => format!("{before}: {}{after}", phase(boot, now)),
+        None => finding.message.clone(),
+    }
+}
+
+/// `downloading https://example.com/kubelet for 1m 20s`; of an agent that does not tell since when, how long it has been
+/// booting.
+pub fn phase(boot: &Boot, now: Timestamp) -> String {
+    let long = |then: Timestamp| time::duration(now.duration_since(then).try_into().unwrap_or_default());
+    match (boot.since, boot.began) {
+        (Some(since), _) => format!("{} for {}", boot.phase, long(since)),
+        (None, Some(began)) => format!("{}, {} into its boot", boot.phase, long(began)),
+        (None, None) => boot.phase.clone(),
     }
 }
 
@@ -103,7 +130,7 @@ fn findings(report: &Report, now: Timestamp) -> Table {
             Cell::new(word).role(role),
             finding.kind.as_str().into(),
             finding.name.as_str().into(),
-            finding.message.as_str().into(),
+            message(finding, now).into(),
             finding.since.map(|since| time::ago(now, since)).unwrap_or_default().into(),
         ]);
     }
@@ -124,6 +151,7 @@ mod tests {
             group: Some("nodes".into()),
             message: "is not ready: PLEG is not healthy".into(),
             since: Some(Timestamp::constant(940, 0)),
+            boot: None,
         };
         let warning = Finding {
             severity: Severity::Warning,
@@ -132,6 +160,7 @@ mod tests {
             group: None,
             message: "expires soon".into(),
             since: None,
+            boot: None,
         };
         let groups = vec![GroupCount {
             name: "nodes".into(),
@@ -161,6 +190,37 @@ mod tests {
         assert_eq!(err.take(), "");
     }
 
+    /// A boot's phase stands with the time that it has taken; an agent that does not tell it is known by its boot's.
+    #[test]
+    fn boots_have_times() {
+        let boot = |since: Option<i64>, error: Option<&str>| Boot {
+            phase: "downloading https://dl.k8s.io/kubelet".into(),
+            error: error.map(str::to_owned),
+            began: Some(Timestamp::constant(800, 0)),
+            since: since.map(|s| Timestamp::constant(s, 0)),
+            when: Timestamp::constant(990, 0),
+        };
+        let said = |boot: Boot| {
+            let error = boot.error.as_ref().map(|e| format!(": {e}")).unwrap_or_default();
+            let finding = Finding {
+                message: format!("has not joined the cluster: {}{error}", boot.phase),
+                boot: Some(boot),
+                ..report(1).findings[0].clone()
+            };
+            message(&finding, Timestamp::constant(1000, 0))
+        };
+        assert_eq!(
+            said(boot(Some(920), Some("the server answers 404"))),
+            "has not joined the cluster: downloading https://dl.k8s.io/kubelet for 1m 20s: the server answers 404"
+        );
+        assert_eq!(
+            said(boot(None, None)),
+            "has not joined the cluster: downloading https://dl.k8s.io/kubelet, 3m 20s into its boot"
+        );
+        // A clock that is ahead is no time at all.
+        assert!(said(boot(Some(1010), None)).ends_with("kubelet for 0.0s"));
+    }
+
     /// Thousands of findings do not fill the screen.
     #[test]
     fn long_reports_are_cut() {
@@ -175,9 +235,10 @@ mod tests {
     fn what_changed() {
         let (ui, _, err) = Ui::captured();
         let (before, after) = (report(1), report(0));
-        ui.health_news(&before.since(None), Duration::from_secs(3));
-        ui.health_news(&after.since(Some(&before)), Duration::from_secs(75));
-        ui.health_news(&after.since(Some(&after)), Duration::from_secs(85));
+        let now = Timestamp::constant(1000, 0);
+        ui.health_news(&before.since(None), Duration::from_secs(3), now);
+        ui.health_news(&after.since(Some(&before)), Duration::from_secs(75), now);
+        ui.health_news(&after.since(Some(&after)), Duration::from_secs(85), now);
         insta::assert_snapshot!(err.take(), @r"
           3.0s problem node i-000: is not ready: PLEG is not healthy
           3.0s warning key etcd-ca 0001: expires soon

@@ -5,7 +5,7 @@
 
 mod diff;
 mod error;
-mod health;
+pub mod health;
 pub mod json;
 pub mod listing;
 mod log;

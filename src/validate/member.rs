@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::view::{Machine, Node, View};
+use super::view::{Boot, Machine, Node, View};
 use crate::spec::Role;
 
 /// How long a machine may take from its launch until it takes pods.
@@ -56,6 +56,12 @@ impl Member<'_> {
     /// Since when it exists.
     pub fn since(&self) -> Option<Timestamp> {
         self.machine.and_then(|m| m.launched).or(self.node.map(|n| n.created))
+    }
+
+    /// How far its boot is, as long as it has not joined.
+    pub fn boot(&self) -> Option<&Boot> {
+        let boot = self.machine.and_then(|m| m.boot.as_ref()).filter(|_| self.node.is_none());
+        boot.filter(|boot| !boot.is_over())
     }
 
     /// Whether it is ready, and was started longer ago than a boot takes.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::view::Boot;
 use crate::spec::Role;
 
 /// How much a finding matters.
@@ -78,6 +79,9 @@ pub struct Finding {
     /// Since when, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// How far the machine's boot got; the message has it as well, without its times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Boot>,
 }
 
 /// How a group stands.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::spec::{KubernetesVersion, Role};
+use crate::state::status::{BootStatus, JOINED};
 
 /// Everything that a judgement needs.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct View {
     pub kubernetes: Result<Kubernetes, String>,
     /// The keys that sign, and when each ends.
     pub keys: Vec<Key>,
+    /// When the certificate ends that the API server shows; none if nobody could see it.
+    pub serving: Option<Timestamp>,
     /// The snapshots of etcd, if there should be any.
     pub snapshots: Option<Snapshots>,
 }
@@ -83,8 +86,26 @@ pub struct Boot {
     pub phase: String,
     /// What went wrong in it, if something did.
     pub error: Option<String>,
-    /// When that was.
+    /// When the boot began.
+    pub began: Option<Timestamp>,
+    /// When the phase began.
+    pub since: Option<Timestamp>,
+    /// When it said this.
     pub when: Timestamp,
+}
+
+impl Boot {
+    /// Whether the machine has joined: then its node tells the rest.
+    pub fn is_over(&self) -> bool {
+        self.phase == JOINED
+    }
+}
+
+impl From<BootStatus> for Boot {
+    fn from(told: BootStatus) -> Self {
+        let BootStatus { instance: _, phase, error, began, since, when } = told;
+        Boot { phase, error, began, since, when }
+    }
 }
 
 /// What the Kubernetes API says.
@@ -217,6 +238,18 @@ pub enum PartState {
         /// How many there should be.
         of: u32,
     },
+}
+
+impl PartState {
+    /// What is the matter with it, if something is.
+    pub fn words(&self) -> Option<String> {
+        match self {
+            PartState::Ready => None,
+            PartState::Missing => Some("is not there: `kspot addons apply` brings it".to_owned()),
+            PartState::NotReady(why) => Some(format!("is not ready: {why}")),
+            PartState::Lacks { missing, of } => Some(format!("lacks {missing} of {of} pods")),
+        }
+    }
 }
 
 /// A key that signs.

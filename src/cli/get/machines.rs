@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::cli::session::Session;
 use crate::error::Result;
 use crate::ops::machines::Machine;
+use crate::ui::health::phase;
 use crate::ui::money;
 use crate::ui::time::ago;
 use crate::ui::{Cell, Column, Listing, Output, Role};
@@ -72,7 +73,7 @@ fn push(listing: &mut Listing, lead: Lead, machine: &Machine, now: Timestamp) {
     let cells: [Cell; 14] = [
         first.clone().into(),
         second.into(),
-        status(machine),
+        status(machine, now),
         of(|i| i.group.clone()).into(),
         of(|i| i.role.clone()).into(),
         of(|i| i.instance_type.clone()).into(),
@@ -88,15 +89,17 @@ fn push(listing: &mut Listing, lead: Lead, machine: &Machine, now: Timestamp) {
     listing.push(first, serde_json::to_value(machine).unwrap_or_default(), cells);
 }
 
-/// `not joined: downloading: 404`, `ready, cordoned`.
-fn status(machine: &Machine) -> Cell {
+/// `not joined: downloading https://example.com/kubelet for 1m 20s: the server answers 404`, `ready, cordoned`.
+fn status(machine: &Machine, now: Timestamp) -> Cell {
     let mut text = machine.status.clone();
     if machine.cordoned {
         text.push_str(", cordoned");
     }
-    let boot = machine.boot.as_ref().filter(|_| machine.node.is_none());
+    let boot = machine.boot.as_ref().filter(|boot| machine.node.is_none() && !boot.is_over());
+    let launches = machine.instance.as_ref().is_some_and(|i| i.state == "pending") && machine.status != "pending";
+    let at = boot.map(|boot| phase(boot, now)).or_else(|| launches.then(|| "launching".to_owned()));
     let error = boot.and_then(|b| b.error.clone());
-    for why in [boot.map(|b| b.phase.clone()), error, machine.reason.clone()].into_iter().flatten() {
+    for why in [at, error, machine.reason.clone()].into_iter().flatten() {
         text.push_str(&format!(": {why}"));
     }
     match machine.status.as_str() {

@@ -1,5 +1,6 @@
 //! The real cloud: clients, endpoint, retries, and the sweep over all kinds.
 
+pub mod console;
 pub mod content;
 pub mod error;
 pub mod identity;

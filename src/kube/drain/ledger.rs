@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::News;
 use super::pods::Victim;
 use super::refusal::Obstacle;
+use crate::kube::error;
 
 /// How a pod stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +80,13 @@ impl Ledger {
     /// Whether a budget blocks one of them.
     pub(super) fn has_budget(&self) -> bool {
         self.there.values().any(|(_, s)| matches!(s, Standing::Blocked(Obstacle::Budget { .. })))
+    }
+
+    /// Whether a webhook that does not answer blocks one of them.
+    pub(super) fn has_webhook(&self) -> bool {
+        self.there
+            .values()
+            .any(|(_, s)| matches!(s, Standing::Blocked(Obstacle::Api(said)) if error::is_of_webhook(said)))
     }
 
     /// Whether one of them does not end.

@@ -44,6 +44,9 @@ pub(super) fn given_up(halt: Halt, state: State, after: Duration) -> Error {
         error =
             error.hint("a budget allows no eviction until enough other pods of it are ready: kubectl get pdb,pods -A");
     }
+    if ledger.has_webhook() {
+        error = error.hint(error::WEBHOOK);
+    }
     if ledger.has_ending() {
         error = match &silent {
             Some(why) => error.hint(format!("the kubelet of node {node}, which ends its pods, says nothing: {why}")),

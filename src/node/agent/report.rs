@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::state::status::BootStatus;
+use crate::state::status::{BootStatus, JOINED};
 
 /// Whoever keeps the status of a boot: the state store, or the control plane's controller.
 #[async_trait]
@@ -16,9 +16,6 @@ pub trait Keeper: Send + Sync {
     async fn keep(&self, status: &BootStatus) -> Result<()>;
 }
 
-/// The phase when a machine is a node whose API server knows it.
-pub const JOINED: &str = "joined";
-
 /// Tells how far the boot is.
 pub struct Reporter {
     context: Context,
@@ -26,7 +23,22 @@ pub struct Reporter {
     began: Timestamp,
     console: Box<dyn Fn(&str) + Send + Sync>,
     keeper: Mutex<Option<std::sync::Arc<dyn Keeper>>>,
-    at: Mutex<(String, Timestamp)>,
+    at: Mutex<At>,
+}
+
+/// Where a boot is.
+#[derive(Clone)]
+struct At {
+    phase: String,
+    since: Timestamp,
+    /// Why the last try of it failed; it stays while the next one runs.
+    error: Option<String>,
+}
+
+impl At {
+    fn new(phase: &str, since: Timestamp) -> Self {
+        At { phase: phase.to_owned(), since, error: None }
+    }
 }
 
 impl Reporter {
@@ -39,7 +51,7 @@ impl Reporter {
             began: now,
             console: Box::new(console),
             keeper: Mutex::new(None),
-            at: Mutex::new((String::new(), now)),
+            at: Mutex::new(At::new("", now)),
         }
     }
 
@@ -50,28 +62,29 @@ impl Reporter {
 
     /// A phase begins.
     pub async fn enter(&self, phase: &str) {
-        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = (phase.to_owned(), self.context.now());
-        self.keep(None).await;
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = At::new(phase, self.context.now());
+        self.keep().await;
     }
 
     /// What the phase is at: a URL, the name of a volume.
     pub async fn detail(&self, what: &str) {
-        let phase = self.phase();
+        let phase = self.at().phase;
         let base = phase.split(' ').next().unwrap_or_default();
-        self.at.lock().unwrap_or_else(PoisonError::into_inner).0 = format!("{base} {what}");
-        self.keep(None).await;
+        self.at.lock().unwrap_or_else(PoisonError::into_inner).phase = format!("{base} {what}");
+        self.keep().await;
     }
 
     /// It did not get on; it is tried again.
     pub async fn failed(&self, error: &Error) {
         let why = error.chain();
-        self.say(&format!("phase={} error={why:?}", self.phase()));
-        self.keep(Some(why)).await;
+        self.say(&format!("phase={} error={why:?}", self.at().phase));
+        self.at.lock().unwrap_or_else(PoisonError::into_inner).error = Some(why);
+        self.keep().await;
     }
 
     /// It is done.
     pub async fn done(&self) {
-        let (phase, since) = self.at.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let At { phase, since, .. } = self.at();
         let now = self.context.now();
         let phase = phase.split(' ').next().unwrap_or_default();
         self.say(&format!(
@@ -87,22 +100,24 @@ impl Reporter {
         self.done().await;
     }
 
-    fn phase(&self) -> String {
-        self.at.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    fn at(&self) -> At {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn say(&self, what: &str) {
         (self.console)(&format!("kspot: instance={} {what}", self.instance));
     }
 
-    async fn keep(&self, error: Option<String>) {
+    async fn keep(&self) {
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(keeper) = keeper else { return };
+        let At { phase, since, error } = self.at();
         let status = BootStatus {
             instance: self.instance.clone(),
-            phase: self.phase(),
+            phase,
             error,
             began: Some(self.began),
+            since: Some(since),
             when: self.context.now(),
         };
         // A boot does not wait for those who watch it.
@@ -114,4 +129,49 @@ impl Reporter {
 
 fn seconds(took: SignedDuration) -> String {
     format!("{:.1}s", took.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<BootStatus>>);
+
+    #[async_trait]
+    impl Keeper for Kept {
+        async fn keep(&self, status: &BootStatus) -> Result<()> {
+            self.0.lock().unwrap().push(status.clone());
+            Ok(())
+        }
+    }
+
+    /// A failure is told until its phase is over, also while it is tried again; the phase began once.
+    #[tokio::test]
+    async fn a_failure_stays_while_it_is_tried_again() {
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        let report = Reporter::new(Context::fixed(now, "root", "i-1"), "i-1", |_| {});
+        let kept = Arc::new(Kept::default());
+        report.kept_by(Arc::clone(&kept) as Arc<dyn Keeper>);
+        report.enter("downloading").await;
+        report.detail("https://example.com/a").await;
+        report.failed(&Error::failed("the server answers 404")).await;
+        report.detail("https://example.com/a").await;
+        report.over().await;
+        let told: Vec<_> = kept.0.lock().unwrap().iter().map(|s| (s.phase.clone(), s.error.clone(), s.since)).collect();
+        let url = "downloading https://example.com/a".to_owned();
+        let why = Some("the server answers 404".to_owned());
+        assert_eq!(
+            told,
+            [
+                ("downloading".to_owned(), None, Some(now)),
+                (url.clone(), None, Some(now)),
+                (url.clone(), why.clone(), Some(now)),
+                (url, why, Some(now)),
+                (JOINED.to_owned(), None, Some(now)),
+            ]
+        );
+    }
 }

@@ -200,6 +200,7 @@ async fn keep(parts: &Parts, peer: IpAddr, instance: &str, proven: bool, error: 
             phase: PHASE.to_owned(),
             error: Some(error),
             began: None,
+            since: None,
             when: parts.home.context.now(),
         };
         parts.book.tell(status).await;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -15,20 +16,20 @@ use super::bootstrap::Failure;
 use crate::error::{Context as _, Error, Result};
 use crate::node::identity::Denied;
 use crate::node::identity::machine::is_id;
-pub use crate::state::status::BootStatus;
+pub use crate::state::status::{BootStatus, JOINED};
 use crate::state::{ClusterStore, Precondition};
 
 /// How often a machine's status is written at most.
 const EVERY: Duration = Duration::from_secs(3);
 
-/// The longest phase, in characters.
-const PHASE: usize = 300;
+/// The longest phase, in characters: a step, and the address that it is at.
+const PHASE: usize = 400;
 
 /// The longest error, in characters: what a person reads.
 const ERROR: usize = 2000;
 
 /// The phases after which nothing more comes.
-const FINAL: [&str; 2] = ["joined", "ready"];
+const FINAL: [&str; 2] = ["registered", JOINED];
 
 /// What machines told, until it is written.
 #[derive(Debug)]
@@ -71,10 +72,13 @@ impl Book {
     }
 
     /// Takes in what a machine tells; writes it now if it may.
-    pub async fn tell(&self, status: BootStatus) {
+    pub async fn tell(&self, mut status: BootStatus) {
         let instance = status.instance.clone();
         {
             let mut pages = self.pages.lock().await;
+            // Who does not say since when it is there is there since it came.
+            let before = pages.get(&instance).map(|page| &page.last).filter(|last| last.phase == status.phase);
+            status.since = status.since.or_else(|| before.map_or(Some(status.when), |last| last.since));
             match pages.get_mut(&instance) {
                 Some(page) => page.last = status,
                 None => drop(pages.insert(instance.clone(), Page { last: status, written: None })),
@@ -167,7 +171,12 @@ pub async fn take(parts: &Parts, peer: IpAddr, body: &[u8]) -> Result<(), Failur
         return Err(Denied::OtherAddress { is: peer, id: status.instance, known }.into());
     }
     // Its clock may be wrong, and it may talk a lot.
-    status.when = parts.home.context.now();
+    let now = parts.home.context.now();
+    let wrong = now.duration_since(status.when);
+    let right = |when: Timestamp| when.checked_add(wrong).ok();
+    status.began = status.began.and_then(right);
+    status.since = status.since.and_then(right);
+    status.when = now;
     status.phase = plain(&status.phase, PHASE);
     status.error = status.error.map(|error| plain(&error, ERROR));
     parts.book.tell(status).await;
@@ -189,6 +198,7 @@ mod tests {
             instance: "i-0123456789".into(),
             phase: phase.into(),
             began: None,
+            since: None,
             error: None,
             when: jiff::Timestamp::UNIX_EPOCH,
         }

@@ -1,4 +1,4 @@
-//! What ends or grows old by itself: the authorities' certificates, the snapshots of etcd.
+//! What ends or grows old by itself: the certificates of the authorities and of the API server, the snapshots of etcd.
 
 use jiff::SignedDuration;
 
@@ -23,6 +23,7 @@ pub(super) fn check(case: &mut Case<'_>) {
         };
         case.say(severity, Subject::new(Kind::Key, &key.name).since(Some(key.expires)), message);
     }
+    serving(case);
     let Some(snapshots) = view.snapshots else { return };
     let newest = snapshots.newest.unwrap_or(snapshots.since);
     if case.age(newest) > OLD {
@@ -32,4 +33,20 @@ pub(super) fn check(case: &mut Case<'_>) {
         };
         case.say(Severity::Warning, Subject::new(Kind::Snapshots, "etcd").since(Some(newest)), message);
     }
+}
+
+/// The API server's own certificate, which its machine makes anew in the last third of its year: that it ends soon is a
+/// machine that does not get to it.
+fn serving(case: &mut Case<'_>) {
+    let Some(end) = case.view.serving else { return };
+    let left = end.duration_since(case.view.now);
+    let again = "its machine makes a new one when kspot-boot starts: end it, or `systemctl restart kspot-boot` on it";
+    let (severity, message) = if left <= SignedDuration::ZERO {
+        (Severity::Blocks, format!("has expired: {again}"))
+    } else if left < SOON {
+        (Severity::Warning, format!("expires soon, and should have been renewed: {again}"))
+    } else {
+        return;
+    };
+    case.say(severity, Subject::new(Kind::Api, "certificate").since(Some(end)), message);
 }

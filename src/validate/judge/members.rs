@@ -41,11 +41,13 @@ pub(super) fn check(case: &mut Case<'_>) {
 
 /// What is the matter with a member that is not ready.
 fn words(member: &Member<'_>) -> String {
-    let boot = member.machine.and_then(|m| m.boot.as_ref());
+    let had_joined = member.machine.and_then(|m| m.boot.as_ref()).is_some_and(Boot::is_over);
     match (&member.standing, member.node) {
         (Standing::Going(why), _) => format!("leaves: {why}"),
-        (Standing::Coming, None) => format!("comes up{}", progress(member, boot)),
-        (_, None) => format!("has not joined the cluster{}", progress(member, boot)),
+        (_, None) if had_joined => "has joined the cluster, which has no node of it".to_owned(),
+        (Standing::Coming, None) => format!("comes up{}", progress(member)),
+        (_, None) if is_silent(member) => "has not joined the cluster, and has said nothing of its boot".to_owned(),
+        (_, None) => format!("has not joined the cluster{}", progress(member)),
         (standing, Some(node)) => {
             let yet = if *standing == Standing::Coming { " yet" } else { "" };
             let why = node.ready.as_ref().err().map(|n| n.why.as_str()).filter(|why| !why.is_empty());
@@ -54,9 +56,14 @@ fn words(member: &Member<'_>) -> String {
     }
 }
 
+/// Whether a machine runs, and nothing was heard of its boot.
+fn is_silent(member: &Member<'_>) -> bool {
+    member.boot().is_none() && member.machine.is_some_and(|m| m.state == "running")
+}
+
 /// How far a boot got.
-fn progress(member: &Member<'_>, boot: Option<&Boot>) -> String {
-    match (boot, member.machine.map(|m| m.state.as_str())) {
+fn progress(member: &Member<'_>) -> String {
+    match (member.boot(), member.machine.map(|m| m.state.as_str())) {
         (Some(Boot { phase, error: Some(error), .. }), _) => format!(": {phase}: {error}"),
         (Some(Boot { phase, error: None, .. }), _) => format!(": {phase}"),
         (None, Some("pending")) => ": launching".to_owned(),
@@ -101,7 +108,7 @@ fn without_api(case: &mut Case<'_>) {
         let Some(machine) = member.machine.filter(|_| member.role == Some(Role::ControlPlane)) else { continue };
         let message = match &member.standing {
             Standing::Going(why) => format!("leaves: {why}"),
-            _ => format!("is {}{}", machine.state, progress(member, machine.boot.as_ref())),
+            _ => format!("is {}{}", machine.state, progress(member)),
         };
         case.say(Severity::Warning, Subject::member(member), message);
     }

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::member::{Member, members as members_of};
 use super::report::{Finding, Kind, Report, Severity};
-use super::view::View;
+use super::view::{Boot, View};
 
 /// From then on before its end a key is worth a warning.
 pub use keys::SOON;
@@ -61,17 +61,19 @@ struct Subject<'a> {
     name: String,
     group: Option<&'a str>,
     since: Option<Timestamp>,
+    boot: Option<&'a Boot>,
 }
 
 impl<'a> Subject<'a> {
     fn new(kind: Kind, name: impl Into<String>) -> Self {
-        Subject { kind, name: name.into(), group: None, since: None }
+        Subject { kind, name: name.into(), group: None, since: None, boot: None }
     }
 
     /// A machine or its node.
     fn member(member: &'a Member<'a>) -> Self {
         let kind = if member.node.is_some() { Kind::Node } else { Kind::Machine };
-        Subject { group: member.group, since: member.since(), ..Subject::new(kind, member.name()) }
+        let boot = member.boot();
+        Subject { group: member.group, since: member.since(), boot, ..Subject::new(kind, member.name()) }
     }
 
     fn group(name: &'a str) -> Self {
@@ -92,6 +94,7 @@ impl<'a> Case<'a> {
             group: subject.group.map(str::to_owned),
             message: message.into(),
             since: subject.since,
+            boot: subject.boot.cloned(),
         });
     }
 

@@ -64,6 +64,11 @@ fn pod(name: &str, node: &str, critical: Critical) -> Pod {
     }
 }
 
+fn boot(phase: &str, error: Option<&str>) -> Boot {
+    let error = error.map(str::to_owned);
+    Boot { phase: phase.into(), error, began: Some(ago(3)), since: Some(ago(2)), when: ago(1) }
+}
+
 /// One control-plane machine and two workers, all well for an hour.
 fn well() -> View {
     let machines = vec![machine("i-cp", "cp", 60), machine("i-1", "nodes", 60), machine("i-2", "nodes", 60)];
@@ -83,6 +88,7 @@ fn well() -> View {
             addons: Vec::new(),
         }),
         keys: Vec::new(),
+        serving: Some(NOW + SignedDuration::from_hours(24 * 61)),
         snapshots: None,
     }
 }
@@ -122,7 +128,7 @@ fn coming_up() {
     let mut view = well();
     view.groups[1].cloud = None;
     view.machines = vec![machine("i-cp", "cp", 1), machine("i-1", "nodes", 1), machine("i-2", "nodes", 1)];
-    view.machines[0].boot = Some(Boot { phase: "downloading".into(), error: None, when: ago(0) });
+    view.machines[0].boot = Some(boot("downloading", None));
     view.machines[1].state = "pending".into();
     view.kubernetes = Err("can't list nodes: the Kubernetes API does not answer".into());
     assert_eq!(
@@ -155,11 +161,39 @@ fn coming_up() {
 fn not_joined() {
     let mut view = well();
     kubernetes(&mut view).nodes.pop();
-    assert_eq!(said(&view), ["blocks: machine i-2: has not joined the cluster"]);
-    let error = Some("https://dl.k8s.io/x: 404".to_owned());
-    view.machines[2].boot = Some(Boot { phase: "downloading".into(), error, when: ago(1) });
-    assert_eq!(said(&view), ["blocks: machine i-2: has not joined the cluster: downloading: https://dl.k8s.io/x: 404"]);
+    let silent = "blocks: machine i-2: has not joined the cluster, and has said nothing of its boot";
+    assert_eq!(said(&view), [silent]);
+    let told = boot("downloading https://dl.k8s.io/x", Some("the server answers 404"));
+    view.machines[2].boot = Some(told.clone());
+    let message = "has not joined the cluster: downloading https://dl.k8s.io/x: the server answers 404";
+    assert_eq!(said(&view), [format!("blocks: machine i-2: {message}")]);
+    assert_eq!(judge(&view, Rules::default()).findings[0].boot, Some(told.clone()));
+    // The same boot a minute later is no news; the next phase is.
+    let before = judge(&view, Rules::default());
+    view.machines[2].boot = Some(Boot { when: NOW, ..told });
+    assert_eq!(judge(&view, Rules::default()).since(Some(&before)).found, Vec::<&Finding>::new());
+    view.machines[2].boot = Some(boot("kubelet", None));
+    assert_eq!(judge(&view, Rules::default()).since(Some(&before)).found.len(), 1);
     assert!(judge(&view, Rules { max_unready_nodes: 1, ..Rules::default() }).healthy);
+}
+
+/// What a machine said of its boot is over when it has joined: its node counts from then on, or that it has none.
+#[test]
+fn boots_that_are_over() {
+    let mut view = well();
+    view.machines[2].boot = Some(boot(crate::state::status::JOINED, None));
+    kubernetes(&mut view).nodes[2].ready = not_ready("");
+    assert_eq!(said(&view), ["blocks: node i-2: is not ready"]);
+    view.machines[2].boot = Some(boot("registered", None));
+    assert_eq!(said(&view), ["blocks: node i-2: is not ready"]);
+    kubernetes(&mut view).nodes.pop();
+    assert_eq!(said(&view), ["blocks: machine i-2: has not joined the cluster: registered"]);
+    view.machines[2].boot = Some(boot(crate::state::status::JOINED, None));
+    assert_eq!(said(&view), ["blocks: machine i-2: has joined the cluster, which has no node of it"]);
+    assert_eq!(judge(&view, Rules::default()).findings[0].boot, None);
+    view.machines[0].boot = Some(boot(crate::state::status::JOINED, None));
+    view.kubernetes = Err("it does not answer".into());
+    assert_eq!(said(&view), ["blocks: API api: it does not answer", "warning: machine i-cp: is running"]);
 }
 
 /// A node that is not ready blocks when it is old, and is churn when it is young.
@@ -345,6 +379,20 @@ fn keys_and_snapshots() {
             "warning: etcd snapshots etcd: the newest is older than an hour",
         ]
     );
+}
+
+/// The API server's own certificate: soon over it is a warning, over a problem.
+#[test]
+fn the_api_servers_certificate() {
+    let again = "its machine makes a new one when kspot-boot starts: end it, or `systemctl restart kspot-boot` on it";
+    let mut view = well();
+    view.serving = Some(NOW + SignedDuration::from_hours(24 * 59));
+    let soon = "warning: API certificate: expires soon, and should have been renewed";
+    assert_eq!(said(&view), [format!("{soon}: {again}")]);
+    view.serving = Some(NOW);
+    assert_eq!(said(&view), [format!("blocks: API certificate: has expired: {again}")]);
+    view.serving = None;
+    assert_eq!(said(&view), Vec::<String>::new());
 }
 
 /// News between two judgements are what is new, what reads differently and what is over; nothing else.

@@ -20,6 +20,7 @@ fn report(healthy: bool) -> Report {
         group: None,
         message: "is not ready".into(),
         since: None,
+        boot: None,
     };
     Report::new(Timestamp::UNIX_EPOCH, Vec::new(), if healthy { Vec::new() } else { vec![finding] })
 }

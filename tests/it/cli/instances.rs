@@ -3,12 +3,14 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use kspot::pki::kubeconfig::merge;
 use kube::Api;
 use serde_json::{Value, json};
 
 use super::Desk;
+use crate::bed::Bed;
 use crate::kubernetes::{Nodes, Plane};
 
 /// A machine of a group that is running, as `get instances` lists it.
@@ -53,6 +55,74 @@ fn the_right_machine_ends() {
     assert!(said.contains("the API is away until another has taken its place"), "{said}");
     let after = of_group(&desk, "control-plane");
     assert!(after.len() == 1 && after[0] != *only, "{after:?}");
+}
+
+/// How far boots got is shown with its times; not of a machine that joined, and not what was said before the machine was
+/// started.
+#[tokio::test]
+async fn boots_are_shown() {
+    let desk = Desk::new().small();
+    desk.ok("update cluster --yes");
+    let (worker, control_plane) = (of_group(&desk, "spot").remove(0), of_group(&desk, "control-plane").remove(0));
+    let status = |id: &str, phase: &str, error: Option<&str>, ago: i64| {
+        let at = |seconds: i64| Timestamp::now() - SignedDuration::from_secs(seconds);
+        let when = at(ago);
+        json!({"instance": id, "phase": phase, "error": error, "began": at(125), "since": at(80), "when": when})
+    };
+    let listed = || desk.ok("get instances --cloud-only").stdout;
+    let url = "downloading https://dl.k8s.io/kubelet";
+    desk.put(&format!("status/{worker}.json"), &status(&worker, url, Some("404"), -60).to_string()).await;
+    desk.put(&format!("status/{control_plane}.json"), &status(&control_plane, "kernel", None, 86_400).to_string())
+        .await;
+    let shown = listed();
+    assert!(shown.contains(&format!("running: {url} for 1m 2")) && shown.contains(": 404 "), "{shown}");
+    assert!(!shown.contains("kernel"), "{shown}");
+    let data = desk.json("get instances --cloud-only");
+    let of_worker = data["items"].as_array().unwrap().iter().find(|i| i["id"] == json!(worker)).unwrap();
+    let boot = &of_worker["boot"];
+    assert_eq!((&boot["phase"], &boot["error"]), (&json!(url), &json!("404")), "{boot}");
+    assert!(["began", "since", "when"].iter().all(|field| boot[field].is_string()), "{boot}");
+    desk.put(&format!("status/{worker}.json"), &status(&worker, "joined", None, -60).to_string()).await;
+    assert!(!listed().contains("joined"), "{}", listed());
+    // Without an API, the boots of the control plane say why there is none.
+    let sent = status(&control_plane, url, Some("the server answers 404"), -60).to_string();
+    desk.put(&format!("status/{control_plane}.json"), &sent).await;
+    let judged = desk.run("validate").expect(4).stdout;
+    assert!(judged.contains(&format!("is running: {url} for 1m 2")), "{judged}");
+    assert!(judged.contains(": the server answers 404 "), "{judged}");
+    let judged: Value = serde_json::from_str(&desk.run("validate -o json").expect(4).stdout).unwrap();
+    let of_boot = judged["findings"].as_array().unwrap().iter().find(|f| f["kind"] == "machine").unwrap();
+    assert_eq!(of_boot["boot"]["phase"], json!(url), "{of_boot}");
+}
+
+/// What there is of a machine: its state, its boot, its console; a type without the newest console gives the one that it has;
+/// an id that is no machine's is refused with the nearest one.
+#[tokio::test]
+async fn logs_of_a_machine() {
+    let desk = Desk::on(Bed::with_faults()).small();
+    desk.ok("update cluster --yes");
+    let id = of_group(&desk, "spot").remove(0);
+    let shown = desk.ok(&format!("toolbox logs {id}"));
+    assert!(shown.stdout.contains(&format!("{id}: running, group spot")), "{shown:?}");
+    assert!(shown.stdout.contains("boot: it has said nothing"), "{shown:?}");
+    assert!(!shown.stdout.contains("Linux version") && shown.stderr.contains("--all shows them all"), "{shown:?}");
+    assert!(desk.ok(&format!("toolbox logs {id} --all")).stdout.contains("\nLinux version"));
+    let now = Timestamp::now() + SignedDuration::from_secs(60);
+    let status = json!({"instance": id, "phase": "keys", "error": "no right", "since": now, "when": now});
+    desk.put(&format!("status/{id}.json"), &status.to_string()).await;
+    let shown = desk.ok(&format!("toolbox logs {id}")).stdout;
+    assert!(shown.contains("boot: keys for 0.0s") && shown.contains("last error: no right"), "{shown}");
+    let data = desk.json(&format!("toolbox logs {id} --all"));
+    assert_eq!((&data["id"], &data["boot"]["phase"], &data["group"]), (&json!(id), &json!("keys"), &json!("spot")));
+    assert!(data["console"]["lines"].as_array().unwrap().len() > 5, "{data}");
+    let unsupported = json!([{"service": "ec2", "action": "GetConsoleOutput", "nth": [1], "do": "error",
+        "code": "UnsupportedOperation"}]);
+    desk.bed.faults(unsupported);
+    assert!(desk.ok(&format!("toolbox logs {id} --all")).stdout.contains("\nLinux version"));
+    desk.bed.faults(json!([]));
+    let slip = format!("{}{}", &id[..id.len() - 1], if id.ends_with('0') { '1' } else { '0' });
+    let said = desk.fails(1, &format!("toolbox logs {slip}"));
+    assert!(said.contains("has no machine") && said.contains(&format!("did you mean {id}?")), "{said}");
 }
 
 /// With --decrement the group gets smaller, but not below its smallest size: that is said before anything is done.

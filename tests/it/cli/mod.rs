@@ -128,6 +128,13 @@ impl Desk {
         path
     }
 
+    /// Puts a text into the state store, below the cluster's name.
+    async fn put(&self, key: &str, text: &str) {
+        let config = aws_sdk_s3::config::Builder::from(&self.bed.sdk_config().await).force_path_style(true).build();
+        let put = aws_sdk_s3::Client::from_conf(config).put_object().bucket(self.store.trim_start_matches("s3://"));
+        put.key(format!("{CLUSTER}/{key}")).body(text.as_bytes().to_vec().into()).send().await.unwrap();
+    }
+
     /// The account's part of what exists, in a form in which two accounts compare: ids and numbers replaced.
     fn shape(&self) -> Shape {
         shape(&self.bed.inventory())

@@ -109,8 +109,27 @@ async fn a_cluster_comes_up() {
     for missing in ["0 of 1 nodes are ready", "comes up", "is not there: `kspot addons apply` brings it"] {
         assert!(first.stdout.contains(missing), "{missing}: {}", first.stdout);
     }
+    let ready = |list: &Value, name: &str| {
+        let items = list["items"].as_array().unwrap();
+        items.iter().find(|addon| addon["name"] == name).unwrap()["ready"].as_str().unwrap().to_owned()
+    };
+    let list = || desk.json("addons list --kubeconfig ./config");
+    assert_eq!((ready(&list(), "flannel").as_str(), ready(&list(), "metrics-server").as_str()), ("no", "nothing"));
     desk.ok("addons apply --kubeconfig ./config");
     stage.addons_run().await;
+    assert_eq!(ready(&list(), "flannel"), "yes", "{}", list());
+    let shown = desk.ok("addons list --kubeconfig ./config").stdout;
+    assert!(shown.contains("READY") && shown.contains("yes"), "{shown}");
+    // Without a context of the cluster nobody is asked; with one in the usual file, its API is.
+    let unknown = desk.ok("addons list");
+    assert_eq!(unknown.stderr.matches("has no context").count(), 1, "{unknown:?}");
+    assert!(unknown.stderr.contains("export kubeconfig") && unknown.stdout.contains("unknown"), "{unknown:?}");
+    let config = std::fs::read_to_string(desk.kspot.home().join("config")).unwrap();
+    desk.file(".kube/config", &config);
+    assert_eq!(ready(&desk.json("addons list"), "flannel"), "yes");
+    desk.file(".kube/config", &config.replace(&stage.plane.url(), "https://127.0.0.1:1"));
+    let unknown = desk.ok("addons list");
+    assert!(unknown.stderr.contains("does not answer") && unknown.stdout.contains("unknown"), "{unknown:?}");
     let (control_plane, zone) = stage.machines("control-plane").remove(0);
     let (worker, _) = stage.machines("node").remove(0);
     stage.join(&control_plane, &zone).await;
@@ -135,6 +154,9 @@ async fn a_cluster_comes_up() {
     let well = desk.json(validate);
     assert_eq!((&well["healthy"], &well["cluster"]), (&json!(true), &json!(CLUSTER)), "{well}");
     assert_eq!(well["groups"][0]["ready"], json!(1), "{well}");
+    // The test's API server has a certificate of a day.
+    let certificate = well["findings"].as_array().unwrap().iter().find(|f| f["name"] == "certificate").unwrap();
+    assert_eq!((&certificate["kind"], &certificate["severity"]), (&json!("api"), &json!("warning")), "{certificate}");
     assert!(desk.fails(2, "validate --count 3 --wait 5s").contains("too short"));
     desk.ok("validate --count 2 --interval 1s --wait 20s --kubeconfig ./config");
 

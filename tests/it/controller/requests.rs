@@ -53,6 +53,7 @@ async fn machines_tell_how_far_they_got() {
         instance: instance.to_owned(),
         phase: phase.to_owned(),
         began: None,
+        since: None,
         error: Some("no\u{1b}[2J route".to_owned()),
         when: jiff::Timestamp::UNIX_EPOCH,
     };

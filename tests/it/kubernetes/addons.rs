@@ -94,6 +94,46 @@ spec:
     assert_eq!(kinds[0], "Crontab", "what needs others goes first: {kinds:?}");
 }
 
+/// A webhook that is down stops apply, diff and removal soon: each error names it and the object, and nothing is gone of what
+/// should have been removed as a whole.
+#[tokio::test]
+async fn a_webhook_that_is_down() {
+    let plane = Plane::start().await;
+    let client = plane.admin().await;
+    let (mut context, _) = fixture("minimal");
+    context.own = vec![kspot::spec::addons::AddonSpec { manifest: "mine/app.yaml".into() }];
+    let rendered = |value: &str| {
+        let text = format!(
+            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: held}}, data: {{a: {value}}}}}\n---\n\
+             {{apiVersion: v1, kind: Secret, metadata: {{name: free}}, stringData: {{a: b}}}}\n"
+        );
+        let all = render_all(&context, &Texts::from([(Source::parse("mine/app.yaml"), text)])).unwrap();
+        all.into_iter().filter(|addon| addon.name == "app").collect::<Vec<_>>()
+    };
+    apply(&client, &rendered("b"), Options::default()).await.unwrap();
+    let maps = Api::<k8s_openapi::api::core::v1::ConfigMap>::default_namespaced(client.clone());
+    let trial = serde_json::from_value(json!({"metadata": {"name": "trial"}})).unwrap();
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["*"]});
+    super::webhook_that_is_down(&client, rule, async || maps.create(&dry, &trial).await.is_err()).await;
+    let start = std::time::Instant::now();
+    let changed = rendered("c");
+    for error in [
+        apply(&client, &changed, Options::default()).await.unwrap_err(),
+        diff(&client, &changed, &[]).await.unwrap_err(),
+        apply(&client, &[], Options::default()).await.unwrap_err(),
+    ] {
+        let said = error.message();
+        assert!(said.contains("ConfigMap default/held") && said.contains("down.example.com"), "{said}");
+        assert!(error.hints().iter().any(|hint| hint.contains("validatingwebhookconfigurations")), "{error:?}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    let secrets = Api::<k8s_openapi::api::core::v1::Secret>::default_namespaced(client.clone());
+    assert!(secrets.get_opt("free").await.unwrap().is_some(), "it would have been removed first");
+    let held = maps.get("held").await.unwrap();
+    assert_eq!(held.data.unwrap()["a"], "b");
+}
+
 /// Whether a service account may do something.
 async fn may(client: &Client, right: &Right) -> bool {
     let (resource, subresource) = match right.resource.split_once('/') {

@@ -294,6 +294,28 @@ async fn pods_that_stay_and_a_node_that_goes() {
     let _ = stage.pods().delete("web", &DeleteParams::default().grace_period(0)).await;
 }
 
+/// A webhook that is asked about evictions and is down: the drain ends at its deadline, names the webhook and the pod, and
+/// evicts nothing.
+#[tokio::test]
+async fn a_webhook_that_is_down() {
+    let stage = Stage::new().await;
+    stage.pod("web", "web", "a", json!({})).await;
+    let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods/eviction"], "operations": ["*"]});
+    let is_asked = async || {
+        let dry = json!({"metadata": {"name": "web"}, "deleteOptions": {"dryRun": ["All"]}});
+        let params = PostParams { dry_run: true, ..PostParams::default() };
+        stage.pods().create_subresource::<Value>("eviction", "web", &params, &dry).await.is_err()
+    };
+    super::webhook_that_is_down(&stage.client, rule, is_asked).await;
+    let start = Instant::now();
+    let error = stage.drain("a", 3).await.unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let said = error.details().join("\n");
+    assert!(said.contains("pod default/web: ") && said.contains("down.example.com"), "{said}");
+    assert!(error.hints().iter().any(|hint| hint.contains("validatingwebhookconfigurations")), "{:?}", error.hints());
+    assert_eq!(stage.on("a").await, ["web"]);
+}
+
 /// A client that may do only this.
 async fn only(stage: &Stage, name: &str, rules: Value) -> Client {
     let roles = Api::<ClusterRole>::all(stage.client.clone());
