@@ -7,7 +7,7 @@ use super::Input;
 use crate::node::configuration::{Asset, Checksum};
 use crate::spec::cluster::AssetsSpec;
 use crate::spec::kubernetes::ContainerdConfig;
-use crate::spec::{InstanceGroup, Role};
+use crate::spec::{InstanceGroup, KubernetesVersion, Role};
 
 /// The release of containerd, unless the spec names one.
 pub const CONTAINERD: &str = "2.3.4";
@@ -19,6 +19,10 @@ pub const CNI_PLUGINS: &str = "1.9.1";
 pub const ECR_CREDENTIAL_PROVIDER: &str = "1.31.7";
 /// The image of the pause container, unless the spec names one.
 pub const SANDBOX_IMAGE: &str = "registry.k8s.io/pause:3.10.1";
+
+/// The releases of CoreDNS that kubeadm installs, by the minor release of Kubernetes 1 (`CoreDNSVersion` in
+/// `cmd/kubeadm/app/constants/constants.go`). A release branch keeps its own: <https://github.com/kubernetes/kubeadm/issues/3322>.
+const COREDNS: &[(u32, &str)] = &[(33, "v1.12.0"), (34, "v1.12.1"), (35, "v1.13.1"), (36, "v1.14.2")];
 
 /// Hashes known by heart, by the path of the URL.
 const KNOWN: &[(&str, &str)] = &[
@@ -61,6 +65,20 @@ const KNOWN: &[(&str, &str)] = &[
         "1980e3a038cb16da48a137743b31fb81de6c0b59fa06c206c2bc20ce0a52f849",
     ),
 ];
+
+/// The images that kubeadm names by itself: of the control plane's pods, of CoreDNS and of kube-proxy, if it runs. CoreDNS is
+/// left out where nobody here knows which release it is.
+pub fn of_kubeadm(release: KubernetesVersion, proxy: bool) -> Vec<String> {
+    let parts = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+    let kubernetes = parts.into_iter().chain(proxy.then_some("kube-proxy"));
+    let dns = coredns(release).map(|version| format!("registry.k8s.io/coredns/coredns:{version}"));
+    kubernetes.map(|name| format!("registry.k8s.io/{name}:v{release}")).chain(dns).collect()
+}
+
+/// The release of CoreDNS that a release of kubeadm installs, where it is known.
+pub fn coredns(release: KubernetesVersion) -> Option<&'static str> {
+    COREDNS.iter().find(|(minor, _)| (release.major, release.minor) == (1, *minor)).map(|(_, version)| *version)
+}
 
 /// What the machines of a group download, for their architecture as AWS calls it (`x86_64`, `arm64`).
 pub fn of_group(input: &Input<'_>, group: &InstanceGroup, architecture: &str) -> Vec<Asset> {
@@ -163,6 +181,16 @@ pub fn mirrored(assets: Option<&AssetsSpec>, image: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// CoreDNS is of the release that kubeadm installs, and of none where that is not known.
+    #[test]
+    fn coredns_is_kubeadms() {
+        let of = |minor| of_kubeadm(KubernetesVersion { minor, ..KubernetesVersion::DEFAULT }, true);
+        assert!(of(36).contains(&"registry.k8s.io/coredns/coredns:v1.14.2".to_owned()), "{:?}", of(36));
+        assert!(of(36).contains(&format!("registry.k8s.io/kube-proxy:v{}", KubernetesVersion::DEFAULT)));
+        assert!(!of(99).iter().any(|image| image.contains("coredns")));
+        assert!(!of_kubeadm(KubernetesVersion::DEFAULT, false).iter().any(|image| image.contains("kube-proxy")));
+    }
 
     /// Every hash kspot knows is a sha256, and no path stands twice.
     #[test]

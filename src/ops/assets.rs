@@ -11,6 +11,7 @@ use super::specs::{Specs, open};
 use crate::addons::context::Context;
 use crate::addons::{Texts, images, render_all, sources};
 use crate::error::{Error, Result};
+use crate::model::assets;
 use crate::resource::{Desired, Resource};
 use crate::spec::Cluster;
 
@@ -41,11 +42,17 @@ pub struct Asset {
     pub sha256: Option<String>,
 }
 
-/// What runs as static pods and on every node comes with the release.
-const OF_KUBERNETES: &[&str] = &["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"];
+/// What a cluster downloads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assets {
+    /// Files first, each once.
+    pub all: Vec<Asset>,
+    /// What it downloads as well, of which the release is not known here; in words.
+    pub unknown: Vec<String>,
+}
 
-/// The assets of a cluster: files first, each once.
-pub async fn list(site: &Site, specs: &Specs) -> Result<Vec<Asset>> {
+/// The assets of a cluster.
+pub async fn list(site: &Site, specs: &Specs) -> Result<Assets> {
     let (cluster, groups) = crate::spec::complete::complete(&specs.cluster, &specs.groups)?;
     let known = site.facts.of(&site.cloud, &cluster, &groups);
     let (account, mut known) = futures::try_join!(site.cloud.account(), known)?;
@@ -63,16 +70,16 @@ pub async fn list(site: &Site, specs: &Specs) -> Result<Vec<Asset>> {
         .collect();
     texts.extend(copies);
     known.facts.manifests = texts;
+    let release = cluster.spec.kubernetes_version();
+    let proxy = cluster.spec.kube_proxy.as_ref().and_then(|proxy| proxy.enabled).unwrap_or(true);
     let named = |cluster: &Cluster, context: &Context| -> Result<Vec<Named>> {
         let desired = desired(site, (cluster, &groups), &account, &known)?;
         let mut named = of_machines(&desired)?;
         for addon in render_all(context, &known.facts.manifests)? {
             named.extend(addon.objects.iter().flat_map(images::of).map(Named::Image));
         }
-        let release = cluster.spec.kubernetes_version();
-        let kubernetes = OF_KUBERNETES.iter().map(|name| format!("registry.k8s.io/{name}:v{release}"));
-        let mirrored = |image: String| crate::model::assets::mirrored(cluster.spec.assets.as_ref(), &image);
-        named.extend(kubernetes.map(mirrored).map(Named::Image));
+        let mirrored = |image: String| assets::mirrored(cluster.spec.assets.as_ref(), &image);
+        named.extend(assets::of_kubeadm(release, proxy).into_iter().map(mirrored).map(Named::Image));
         Ok(named)
     };
     let pairs = named(&plain, &original)?.into_iter().zip(named(&cluster, &context)?);
@@ -85,7 +92,13 @@ pub async fn list(site: &Site, specs: &Specs) -> Result<Vec<Asset>> {
     }));
     all.sort();
     all.dedup();
-    Ok(all)
+    let unknown = match assets::coredns(release) {
+        Some(_) => Vec::new(),
+        None => vec![format!(
+            "registry.k8s.io/coredns/coredns, of the release that `kubeadm config images list --kubernetes-version v{release}` says"
+        )],
+    };
+    Ok(Assets { all, unknown })
 }
 
 fn asset(kind: Kind, canonical: String, location: String) -> Asset {

@@ -4,13 +4,13 @@ use clap::Args as ClapArgs;
 
 use crate::cli::session::Session;
 use crate::error::Result;
-use crate::ops::assets::{Kind, list};
+use crate::ops::assets::{Assets, Kind, list};
 use crate::ui::{Column, Listing, Output};
 
 /// List everything that a cluster downloads: files, images, manifests
 ///
 /// With spec.assets the place that each is taken from differs from where it is published: a mirror has to hold all of
-/// them. What kubeadm adds by itself, CoreDNS, is not listed.
+/// them. What kubeadm installs is among them; if its release of CoreDNS is not known here, a warning says so.
 #[derive(ClapArgs, Debug)]
 #[command(before_help = "Examples:
   kspot get assets
@@ -36,7 +36,11 @@ impl Args {
             Column::new("sha256").wide(),
         ];
         let mut listing = Listing::new("assets", columns);
-        for asset in list(&site, &specs).await? {
+        let Assets { all, unknown } = list(&site, &specs).await?;
+        for what in unknown {
+            session.ui.warn(format!("not listed, and downloaded as well: {what}"));
+        }
+        for asset in all {
             let kind = match asset.kind {
                 Kind::File => "file",
                 Kind::Image => "image",

@@ -91,6 +91,11 @@ fn third_party_sets() {
     assert_eq!(taken("cert-manager.yaml"), format!("{}{path}", files.url));
     assert!(taken("https://dl.k8s.io/release").starts_with(&format!("{}/mirror/release", files.url)));
     assert!(taken("registry.k8s.io/kube-apiserver:v1.36.4").starts_with("registry.example.com/kube-apiserver"));
+    assert_eq!(taken("registry.k8s.io/coredns/coredns:v1.14.2"), "registry.example.com/coredns/coredns:v1.14.2");
+    assert!(taken("registry.k8s.io/kube-proxy:v1.36.4").starts_with("registry.example.com/kube-proxy"));
+    for part in ["registry.k8s.io/pause:", "registry.k8s.io/etcd:", "kube-scheduler:", "kube-controller-manager:"] {
+        assert!(taken(part).starts_with("registry.example.com/"), "{part}");
+    }
     assert!(taken("quay.io/jetstack/controller:v1").starts_with("registry.example.com/jetstack/controller"));
     assert!(taken("flannel-io/flannel:").starts_with("registry.example.com/flannel-io/"));
     assert!(desk.fails(2, "set cluster spec.certManager.defaultIssuer=le").contains("managed: false"));

@@ -304,7 +304,7 @@ async fn a_webhook_that_is_down() {
     let is_asked = async || {
         let dry = json!({"metadata": {"name": "web"}, "deleteOptions": {"dryRun": ["All"]}});
         let params = PostParams { dry_run: true, ..PostParams::default() };
-        stage.pods().create_subresource::<Value>("eviction", "web", &params, &dry).await.is_err()
+        stage.pods().create_subresource::<Value, Value>("eviction", "web", &params, &dry).await.is_err()
     };
     super::webhook_that_is_down(&stage.client, rule, is_asked).await;
     let start = Instant::now();

@@ -95,6 +95,8 @@ impl ControlPlanePods {
             networking.insert("podSubnet".to_owned(), pods.clone().into());
         }
         if let (Some(registry), Some(cluster)) = (self.registry(), cluster.as_object_mut()) {
+            // kubeadm knows that CoreDNS is one level deeper in its own registry only.
+            cluster.insert("dns".to_owned(), json!({"imageRepository": format!("{registry}/coredns")}));
             cluster.insert("imageRepository".to_owned(), registry.into());
         }
         let all = [init, cluster, self.proxy()];
