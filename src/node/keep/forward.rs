@@ -1,6 +1,8 @@
 //! Leads connections from loopback to an API server that answers.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -52,6 +54,8 @@ pub async fn listen(port: u16) -> Result<TcpListener> {
 pub async fn forward(listener: TcpListener, servers: Servers, stop: CancellationToken) {
     // Connections are spread by beginning with another server each time.
     let mut turn: usize = 0;
+    // Said once, not for each connection while there is no API server.
+    let answering = Arc::new(AtomicBool::new(true));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -60,7 +64,7 @@ pub async fn forward(listener: TcpListener, servers: Servers, stop: Cancellation
         match accepted {
             Ok((client, _)) => {
                 turn = turn.wrapping_add(1);
-                tokio::spawn(lead(client, servers.clone(), turn));
+                tokio::spawn(lead(client, servers.clone(), turn, Arc::clone(&answering)));
             }
             Err(error) => {
                 // Out of descriptors, most likely: others will end.
@@ -71,10 +75,11 @@ pub async fn forward(listener: TcpListener, servers: Servers, stop: Cancellation
     }
 }
 
-async fn lead(mut client: TcpStream, mut servers: Servers, turn: usize) {
+async fn lead(mut client: TcpStream, mut servers: Servers, turn: usize, answering: Arc<AtomicBool>) {
     let all = servers.borrow_and_update().clone();
     for server in all.in_turn(turn) {
         let Ok(Ok(mut connection)) = tokio::time::timeout(PATIENCE, TcpStream::connect(server)).await else { continue };
+        answering.store(true, Ordering::Relaxed);
         // Small requests must not wait for each other.
         let _ = (client.set_nodelay(true), connection.set_nodelay(true));
         tokio::select! {
@@ -83,7 +88,9 @@ async fn lead(mut client: TcpStream, mut servers: Servers, turn: usize) {
         }
         return;
     }
-    tracing::warn!(servers = ?all, "no API server accepts a connection");
+    if answering.swap(false, Ordering::Relaxed) {
+        tracing::warn!(servers = ?all, "no API server accepts a connection");
+    }
 }
 
 /// Returns when the server is no longer among those that are there.
