@@ -55,7 +55,7 @@ impl Check {
         self.tail.drain(..sure);
     }
 
-    fn is_right(self) -> bool {
+    fn matches(self) -> bool {
         self.tail.len() == SUM && self.sum.finalize().as_slice() == self.tail.as_slice()
     }
 }
@@ -64,7 +64,7 @@ impl Check {
 pub fn is_whole(bytes: &[u8]) -> bool {
     let mut check = Check::new();
     check.add(bytes);
-    check.is_right()
+    check.matches()
 }
 
 /// Takes one into a file, packed; its size unpacked.
@@ -95,7 +95,7 @@ pub async fn take(client: &Client, file: &Path) -> Result<u64> {
     }
     out.finish().context(doing)?.sync_all().context(doing)?;
     let length = check.length;
-    if !check.is_right() {
+    if !check.matches() {
         return Err(Error::failed(format!("the snapshot of {} is damaged: it does not end in its sum", client.what())));
     }
     Ok(length)
@@ -124,7 +124,7 @@ mod tests {
         for size in 1..whole.len() {
             let mut check = Check::new();
             whole.chunks(size).for_each(|part| check.add(part));
-            assert!(check.is_right());
+            assert!(check.matches());
         }
         assert!(!is_whole(&whole[..whole.len() - 1]));
         assert!(!is_whole(&[whole.as_slice(), b"x"].concat()));
