@@ -27,17 +27,14 @@ def bed(keep: bool) -> Iterator[None]:
     command = [sys.executable, "-m", "machines", "up", *([] if keep else ["--lifeline"])]
     with open(DIRECTORY / "up.log", "w+") as log:
         if keep:
-            subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=UP_SECONDS)
-            _require_up(log)
+            done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=UP_SECONDS)
+            _require(done.returncode == 0, log)
             yield
             return
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, bufsize=1)
         try:
             # It says where its environment is as soon as it is ready, and nothing after that.
-            for line in process.stdout:
-                if line.startswith("source "):
-                    break
-            _require_up(log)
+            _require(any(line.startswith("source ") for line in process.stdout), log)
             yield
         finally:
             process.stdin.close()
@@ -45,11 +42,10 @@ def bed(keep: bool) -> Iterator[None]:
             shutil.rmtree(DOWNLOADS, ignore_errors=True)
 
 
-def _require_up(log) -> None:
-    if not places.ENVIRONMENT.exists():
+def _require(up: bool, log) -> None:
+    if not up:
         log.seek(0)
-        said = places.LOG.read_text() if places.LOG.exists() else ""
-        raise NoBed(f"the bed did not come up:\n{log.read()}{said[-2000:]}")
+        raise NoBed(f"the bed did not come up:\n{log.read()}")
 
 
 def copy_downloads() -> None:

@@ -5,6 +5,7 @@ from machines.endtoend import instances
 from machines.endtoend.site import Site, conditions
 
 LINES = 25
+MOST = 6  # pods that are described
 
 
 def show(site: Site) -> None:
@@ -44,16 +45,19 @@ def _controllers() -> str:
 
 
 def _not_ready(site: Site) -> str:
-    found = []
+    found, dead = [], set()
     for node in site.operator.get("nodes")["items"]:
         if conditions(node).get("Ready") != "True":
+            dead.add(node["metadata"]["name"])
             found.append(_end(site.operator.kubectl("describe", "node", node["metadata"]["name"], code=None).text))
-    for pod in site.operator.get("pods", "--all-namespaces")["items"]:
-        if conditions(pod).get("Ready") != "True" and pod["status"].get("phase") != "Succeeded":
-            name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
-            found.append(_end(site.operator.kubectl("describe", "pod", name, "-n", namespace, code=None).text))
-            found.append(_end(site.operator.kubectl("logs", name, "-n", namespace, "--all-containers", "--tail=10", code=None).text))
-    return "\n".join(found)
+    pods = site.operator.get("pods", "--all-namespaces")["items"]
+    # What is on a node that is not ready is not ready for that reason.
+    pods = [pod for pod in pods if conditions(pod).get("Ready") != "True" and pod["spec"].get("nodeName") not in dead]
+    for pod in pods[:MOST]:
+        name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+        found.append(_end(site.operator.kubectl("describe", "pod", name, "-n", namespace, code=None).text))
+        found.append(_end(site.operator.kubectl("logs", name, "-n", namespace, "--all-containers", "--tail=10", code=None).text))
+    return "\n".join([*found, f"and {len(pods) - MOST} more pods" if len(pods) > MOST else ""])
 
 
 def _end(text: str) -> str:

@@ -32,7 +32,7 @@ def a_spot_worker_joins(site: Site) -> str:
     site.becomes_well()
     site.numbers.note("a worker from power-on to Ready", seconds, "s", 15, 180)
     site.numbers.note("the agent's own CPU time in that boot", cpu.stop(), "s", 5, 30)
-    return "; ".join(line.partition(" phase=")[2] for line in new.lines() if " phase=" in line)[-120:]
+    return f"the agent's part of its boot took {new.lines()[-1].rpartition('elapsed=')[2]}"
 
 
 def metrics_are_there(site: Site) -> str:
@@ -116,8 +116,10 @@ def an_interruption_drains(site: Site) -> str:
     assert any(i.id == machine.id for i in instances.running()), "the machine had ended before it was drained"
     assert site.nodes()[machine.id]["spec"].get("unschedulable"), "the node still takes pods"
     site.numbers.note("an interrupted spot worker drained after its notice", seconds, "s", 30, NOTICE_SECONDS)
-    log = site.operator.kubectl("logs", "-n", "kube-system", "-l", f"app.kubernetes.io/name={HANDLER}", "--tail=200", "--prefix").out
-    assert machine.id in log, f"the handler has not written of {machine.id}"
+    # One of the handlers may be on a machine that is gone, and has no log any more.
+    log = site.operator.kubectl("logs", "-n", "kube-system", "-l", f"app.kubernetes.io/name={HANDLER}", "--tail=200", code=None).out
+    written = any("SPOT_ITN" in line and machine.id in line for line in log.splitlines())
+    assert written, f"no handler has written of {machine.id}:\n{log[-2000:]}"
     workloads.become_ready(site, name, 2)
     site.becomes_ready(instances.successor(machine, known, NOTICE_SECONDS + 90))
     site.becomes_well()
