@@ -27,14 +27,14 @@ IMAGE = "ami-0a1b2c3d4e5f60001"
 BOOT_SECONDS = 90
 USER_DATA = r"""#!/bin/bash
 set -u
-mkdir -p /root/seen
+mkdir -p /var/seen
 token=$(curl -fsS -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' http://169.254.169.254/latest/api/token)
 imds() { curl -fsS -H "X-aws-ec2-metadata-token: $token" "http://169.254.169.254/latest/$1"; }
-curl -s -o /dev/null -w '%{http_code}' http://169.254.169.254/latest/meta-data/instance-id >/root/seen/without-token
-imds meta-data/instance-id >/root/seen/instance-id
-imds meta-data/instance-life-cycle >/root/seen/lifecycle
-imds meta-data/placement/availability-zone >/root/seen/zone
-imds meta-data/tags/instance/Name >/root/seen/tags 2>/dev/null || echo none >/root/seen/tags
+curl -s -o /dev/null -w '%{http_code}' http://169.254.169.254/latest/meta-data/instance-id >/var/seen/without-token
+imds meta-data/instance-id >/var/seen/instance-id
+imds meta-data/instance-life-cycle >/var/seen/lifecycle
+imds meta-data/placement/availability-zone >/var/seen/zone
+imds meta-data/tags/instance/Name >/var/seen/tags 2>/dev/null || echo none >/var/seen/tags
 role=$(imds meta-data/iam/security-credentials/)
 document=$(imds "meta-data/iam/security-credentials/$role")
 field() { jq -r ".$1" <<<"$document"; }
@@ -42,11 +42,11 @@ signed() {
   curl -sS --user "$(field AccessKeyId):$(field SecretAccessKey)" -H "x-amz-security-token: $(field Token)" \
     --aws-sigv4 "aws:amz:us-east-1:$1" "${@:2}"
 }
-signed sts https://sts.us-east-1.amazonaws.com/ -d Action=GetCallerIdentity -d Version=2011-06-15 >/root/seen/identity
-signed s3 https://s3.us-east-1.amazonaws.com/selftest/agent >/root/seen/path-style
-signed s3 https://selftest.s3.us-east-1.amazonaws.com/agent >/root/seen/host-style
-getent hosts nothing.example.com >/dev/null; echo $? >/root/seen/unknown-name
-mkdir -p /srv/www && cp /root/seen/instance-id /srv/www/
+signed sts https://sts.us-east-1.amazonaws.com/ -d Action=GetCallerIdentity -d Version=2011-06-15 >/var/seen/identity
+signed s3 https://s3.us-east-1.amazonaws.com/selftest/agent >/var/seen/path-style
+signed s3 https://selftest.s3.us-east-1.amazonaws.com/agent >/var/seen/host-style
+getent hosts nothing.example.com >/dev/null; echo $? >/var/seen/unknown-name
+mkdir -p /srv/www && cp /var/seen/instance-id /srv/www/
 echo 'selftest: user data has run' >/dev/console
 """
 WEB = "systemd-run --quiet --collect --unit web -p WorkingDirectory=/srv/www python3 -m http.server 8080"
@@ -231,17 +231,17 @@ class Machines(unittest.TestCase):
 
     def test_02_the_metadata_service_knows_the_instance(self) -> None:
         for instance in self.booted():
-            seen = inside(instance["id"], "cd /root/seen && cat instance-id <(echo) lifecycle <(echo) zone <(echo) without-token <(echo) tags unknown-name")
+            seen = inside(instance["id"], "cd /var/seen && cat instance-id <(echo) lifecycle <(echo) zone <(echo) without-token <(echo) tags unknown-name")
             self.assertEqual([instance["id"], instance["lifecycle"], instance["zone"], "401", "none", "2"], seen.split())
 
     def test_03_an_instance_is_its_role(self) -> None:
         for instance in self.booted():
-            identity = inside(instance["id"], "cat /root/seen/identity")
+            identity = inside(instance["id"], "cat /var/seen/identity")
             self.assertIn(f"arn:aws:sts::000000000001:assumed-role/selftest-nodes/{instance['id']}<", identity)
 
     def test_04_objects_are_read_in_both_styles(self) -> None:
         instance = self.one()["id"]
-        self.assertEqual(["the agent", "the agent"], [inside(instance, f"cat /root/seen/{style}") for style in ("path-style", "host-style")])
+        self.assertEqual(["the agent", "the agent"], [inside(instance, f"cat /var/seen/{style}") for style in ("path-style", "host-style")])
 
     def test_05_hop_limit_keeps_metadata_from_containers(self) -> None:
         # A container's network: a namespace behind the instance's own routing.
@@ -370,10 +370,10 @@ class Machines(unittest.TestCase):
 
     def test_13_an_instance_reboots(self) -> None:
         instance = self.one()["id"]
-        before = inside(instance, "cat /proc/sys/kernel/random/boot_id /root/seen/instance-id; systemctl show -p UserspaceTimestampMonotonic")
+        before = inside(instance, "cat /proc/sys/kernel/random/boot_id /var/seen/instance-id; systemctl show -p UserspaceTimestampMonotonic")
         subprocess.run([sys.executable, "-m", "machines", "shell", instance, "systemctl", "reboot"], capture_output=True, timeout=30)
         eventually("it went down and came up", 40, lambda: f"{instance} reboots" in places.LOG.read_text() and instance in {i["id"] for i in self.booted()})
-        self.assertIn(instance, inside(instance, "cat /root/seen/instance-id"))
+        self.assertIn(instance, inside(instance, "cat /var/seen/instance-id"))
         self.assertTrue(before)
 
     def test_14_scaling_in_switches_off(self) -> None:

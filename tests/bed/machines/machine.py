@@ -82,7 +82,7 @@ class Machine:
         """The instance's PID 1 once it has the instance's own root; before, its root is this machine's."""
         pid = self.first_process()
         try:
-            marker = Path(f"/proc/{pid}/root/run/host/instance-id").read_text().strip()
+            marker = Path("/proc", str(pid), "root/run/host/instance-id").read_text().strip()
         except OSError:
             return None
         return pid if marker == self.instance.id else None
@@ -139,7 +139,7 @@ class Machine:
         pid = self.booted()
         if pid is None:
             return ""
-        run_directory = Path(f"/proc/{pid}/root/run/cloud-init")
+        run_directory = Path("/proc", str(pid), "root/run/cloud-init")
         try:
             if (run_directory / "result.json").exists():
                 errors = json.loads((run_directory / "result.json").read_text())["v1"]["errors"]
