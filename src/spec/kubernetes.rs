@@ -47,9 +47,9 @@ block! {
         /// Oldest unused image that is kept.
         #[serde(rename = "imageMaximumGCAge")]
         pub image_maximum_gc_age: Option<GoDuration>,
-        /// Images pulled at once; needs serializeImagePulls false.
+        /// Images pulled at once at most; when not given, as many as are wanted.
         pub max_parallel_image_pulls: Option<u32>,
-        /// Whether images are pulled one by one.
+        /// Whether images are pulled one by one; when not given, they are not.
         pub serialize_image_pulls: Option<bool>,
         /// Image pulls per second; 0 is no limit.
         #[serde(rename = "registryPullQPS")]

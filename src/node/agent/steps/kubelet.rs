@@ -112,6 +112,8 @@ impl Kubelet {
             "readOnlyPort": 0,
             "registerWithTaints": taints,
             "seccompDefault": true,
+            // Each pod of a new machine would wait for the images of the one before it.
+            "serializeImagePulls": false,
             // Fits into the two minutes that a spot instance is given.
             "shutdownGracePeriod": "90s",
             "shutdownGracePeriodCriticalPods": "30s",
