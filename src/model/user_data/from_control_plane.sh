@@ -14,6 +14,7 @@ fetch() {
     say 'found no running machine of the control plane'
     return 1
   fi
-  curl -fsS --connect-timeout 10 --max-time 300 --cacert /etc/kspot/ca.crt \
-    --resolve "$CONTROLLER:$CONTROLLER_PORT:$found" -o "$1" "https://$CONTROLLER:$CONTROLLER_PORT/$AGENT_PATH"
+  # The controller may be about to start: asking it again costs nobody anything, asking EC2 does.
+  curl -fsS --connect-timeout 10 --max-time 300 --retry 15 --retry-delay 1 --retry-connrefused --retry-max-time 30 \
+    --cacert /etc/kspot/ca.crt --resolve "$CONTROLLER:$CONTROLLER_PORT:$found" -o "$1" "https://$CONTROLLER:$CONTROLLER_PORT/$AGENT_PATH"
 }
