@@ -39,6 +39,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod cloud;
 pub mod context;
+pub mod digest;
 pub mod download;
 pub mod error;
 pub mod graph;

@@ -5,7 +5,6 @@ use minijinja::value::Serde;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value as Jinja};
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::catalogue::{About, Addon, Target};
 use super::context::Context;
@@ -156,9 +155,7 @@ fn environment(context: &Context) -> std::result::Result<Environment<'static>, m
     let assets = context.assets.clone();
     environment.add_function("image", move |name: String| mirrored(assets.as_ref(), &name));
     environment.add_filter("regex_escape", |text: String| regex::escape(&text));
-    environment.add_filter("sha256", |text: String| {
-        Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    });
+    environment.add_filter("sha256", |text: String| crate::digest::sha256(text.as_bytes()));
     Ok(environment)
 }
 

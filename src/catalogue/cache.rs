@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 
 use super::{Catalogue, FORMAT_VERSION, ImageInfo, Prices};
+use crate::digest::sha256;
 use crate::error::{Context, Error, Result};
 
 /// How long types, zones and offerings are taken from the cache.
@@ -39,9 +39,8 @@ impl Key {
         if self.endpoint.is_none() && self.identity.is_none() {
             return self.region.clone();
         }
-        let rest = Sha256::digest(format!("{:?} {:?}", self.endpoint, self.identity));
-        let short: String = rest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{short}", self.region)
+        let rest = sha256(format!("{:?} {:?}", self.endpoint, self.identity).as_bytes());
+        format!("{}-{}", self.region, &rest[..12])
     }
 }
 
@@ -122,9 +121,9 @@ impl Cache {
     }
 
     /// A file that somebody published, known by its sha256; its content is checked.
-    pub fn download(&self, sha256: &str) -> Option<Vec<u8>> {
-        let bytes = std::fs::read(self.downloaded(sha256)).ok()?;
-        (crate::state::store::sha256(&bytes) == sha256).then_some(bytes)
+    pub fn download(&self, sum: &str) -> Option<Vec<u8>> {
+        let bytes = std::fs::read(self.downloaded(sum)).ok()?;
+        (sha256(&bytes) == sum).then_some(bytes)
     }
 
     /// Keeps such a file.

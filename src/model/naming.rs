@@ -3,9 +3,9 @@
 //! The names are kOps', so that people and tools that know them find their way. A name that would be too long is cut and
 //! ends with a hash of the whole, so that two clusters whose names differ only at the end stay apart.
 
+use crate::digest::sha256;
 use crate::resource::key_pair::normalised;
 use crate::spec::{InstanceGroup, Role};
-use crate::state::store::sha256;
 
 /// Longest name of an IAM role or instance profile (the profile's limit is 128; both have the same name).
 pub const IAM_LIMIT: usize = 64;

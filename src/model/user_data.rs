@@ -7,13 +7,13 @@
 
 use super::security::CONTROLLER_PORT;
 use super::{AgentBinary, Input, Store};
+use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::node::boot::{self, Boot, Controller, Reference};
 use crate::resource::NodeConfig;
 use crate::spec::instance_group::{UserData, UserDataType};
 use crate::spec::{InstanceGroup, Role};
 use crate::state::Keys;
-use crate::state::store::sha256;
 
 /// Most that EC2 takes, in bytes, before base64.
 const LIMIT: usize = 16 * 1024;

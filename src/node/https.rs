@@ -1,6 +1,6 @@
-//! Requests to the machine's own services, over TLS with the cluster's authorities only.
+//! Requests to the cluster's own services, over TLS with the cluster's authorities only.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use crate::error::{Error, Result, innermost};
@@ -25,7 +26,10 @@ const LARGEST: usize = 4 << 20;
 
 /// Whom we trust, and who we are.
 #[derive(Clone)]
-pub struct Trust(Arc<ClientConfig>);
+pub struct Trust {
+    tls: Arc<ClientConfig>,
+    from: Option<IpAddr>,
+}
 
 impl Trust {
     /// These authorities (PEM), and perhaps a certificate and a key of ours.
@@ -51,7 +55,14 @@ impl Trust {
                 fits.map_err(|e| Error::failed("our certificate and its key do not fit").because(e))?
             }
         };
-        Ok(Trust(Arc::new(config)))
+        Ok(Trust { tls: Arc::new(config), from: None })
+    }
+
+    /// The same, asking from this address.
+    #[must_use]
+    pub fn from(mut self, address: Option<IpAddr>) -> Self {
+        self.from = address;
+        self
     }
 
     /// Sends a request to an address whose certificate must bear this name; the answer's body comes as it arrives.
@@ -72,9 +83,9 @@ impl Trust {
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, String> {
         let server = ServerName::try_from(name.to_owned()).map_err(|_| format!("{name:?} is no host name"))?;
-        let stream = tokio::net::TcpStream::connect(to).await.map_err(|e| e.to_string())?;
-        let stream =
-            TlsConnector::from(Arc::clone(&self.0)).connect(server, stream).await.map_err(|e| innermost(&e))?;
+        let stream = self.connect(to).await.map_err(|e| format!("can't connect: {e}"))?;
+        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(server, stream).await;
+        let stream = stream.map_err(|e| format!("its certificate is not taken: {}", innermost(&e)))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| innermost(&e))?;
         // It ends with the answer's body.
         tokio::spawn(async move {
@@ -85,6 +96,13 @@ impl Trust {
         let host = http::HeaderValue::from_str(name).map_err(|_| format!("{name:?} is no host name"))?;
         request.headers_mut().insert(http::header::HOST, host);
         sender.send_request(request).await.map_err(|e| innermost(&e))
+    }
+
+    async fn connect(&self, to: SocketAddr) -> std::io::Result<TcpStream> {
+        let Some(from) = self.from else { return TcpStream::connect(to).await };
+        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.bind(SocketAddr::new(from, 0))?;
+        socket.connect(to).await
     }
 
     /// Sends a request and reads the whole answer.

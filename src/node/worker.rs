@@ -1,30 +1,17 @@
 //! How a worker asks the control plane for what makes it a node.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::CONTENT_TYPE;
 use http::{Method, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::net::{TcpSocket, TcpStream};
-use tokio_rustls::TlsConnector;
 
+use super::https::Trust;
 use super::identity::Token;
 use super::join::{Grant, IDENTITY_HEADER, Refusal, Request};
-use crate::error::{Context as _, Error, Result, chain};
+use crate::error::{Context as _, Error, Result};
 use crate::state::status::BootStatus;
-
-/// How long one controller is waited for.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// The largest answer: a configuration and a few certificates.
-const LARGEST: usize = 4 << 20;
 
 /// Where the controllers are, and how they are known.
 #[derive(Clone, Debug)]
@@ -96,7 +83,7 @@ where
                 }
                 nobody = nobody.detail(format!("{address}: {status}: {why}"));
             }
-            Err(e) => nobody = nobody.detail(format!("{address}: {}", e.chain())),
+            Err(e) => nobody = nobody.detail(e.chain()),
         }
     }
     if controllers.addresses.is_empty() {
@@ -114,7 +101,7 @@ pub async fn tell(controllers: &Controllers, status: &BootStatus) -> Result<()> 
         match send(controllers, address, call).await {
             Ok((StatusCode::OK, _)) => return Ok(()),
             Ok((status, answer)) => nobody = nobody.detail(format!("{address}: {status}: {}", reason(&answer))),
-            Err(e) => nobody = nobody.detail(format!("{address}: {}", e.chain())),
+            Err(e) => nobody = nobody.detail(e.chain()),
         }
     }
     Err(nobody)
@@ -131,7 +118,7 @@ pub async fn addresses(controllers: &Controllers) -> Result<Vec<IpAddr>> {
                 Err(e) => nobody = nobody.detail(format!("{address}: {e}")),
             },
             Ok((status, answer)) => nobody = nobody.detail(format!("{address}: {status}: {}", reason(&answer))),
-            Err(e) => nobody = nobody.detail(format!("{address}: {}", e.chain())),
+            Err(e) => nobody = nobody.detail(e.chain()),
         }
     }
     Err(nobody)
@@ -157,63 +144,12 @@ struct Call {
 }
 
 async fn send(controllers: &Controllers, address: IpAddr, call: Call) -> Result<(StatusCode, Bytes)> {
-    let late = |_| Error::failed(format!("no answer within {} s", PATIENCE.as_secs()));
-    tokio::time::timeout(PATIENCE, exchange(controllers, address, call)).await.map_err(late)?
-}
-
-async fn exchange(controllers: &Controllers, address: IpAddr, call: Call) -> Result<(StatusCode, Bytes)> {
-    let stream = connect(controllers, SocketAddr::new(address, controllers.port)).await;
-    let stream = stream.context(|| "can't connect".to_owned())?;
-    let name = ServerName::try_from(controllers.name.clone());
-    let name = name.context(|| format!("{:?} is no name", controllers.name))?;
-    let tls = TlsConnector::from(trusting(&controllers.authorities)?);
-    let stream = tls.connect(name, stream).await.context(|| "its certificate is not taken".to_owned())?;
-    let failed = |e: hyper::Error| Error::failed("the request did not get through").because(chain(&e));
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    let mut request = http::Request::builder()
-        .method(call.method)
-        .uri(call.path)
-        .header(HOST, &controllers.name)
-        .header(CONTENT_TYPE, "application/json");
+    let mut request =
+        http::Request::builder().method(call.method).uri(call.path).header(CONTENT_TYPE, "application/json");
     if let Some(token) = call.token {
         request = request.header(IDENTITY_HEADER, token);
     }
     let request = request.body(Full::new(Bytes::from(call.body))).context(|| "can't write the request".to_owned())?;
-    let answer = async {
-        let answer = sender.send_request(request).await.map_err(failed)?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), LARGEST).collect().await;
-        let body = body.map_err(|e| Error::failed(format!("the answer broke off: {e}")))?;
-        Ok((status, body.to_bytes()))
-    };
-    let mut answer = std::pin::pin!(answer);
-    tokio::select! {
-        biased;
-        answer = answer.as_mut() => answer,
-        ended = connection => {
-            // The connection may have ended with the last byte of the answer.
-            ended.map_err(failed)?;
-            answer.await
-        }
-    }
-}
-
-async fn connect(controllers: &Controllers, to: SocketAddr) -> std::io::Result<TcpStream> {
-    let Some(from) = controllers.from else { return TcpStream::connect(to).await };
-    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.bind(SocketAddr::new(from, 0))?;
-    socket.connect(to).await
-}
-
-/// Trusts these authorities alone.
-fn trusting(authorities: &str) -> Result<Arc<ClientConfig>> {
-    let doing = || "the cluster's authorities can't be used".to_owned();
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
-        let certificate = certificate.map_err(|e| Error::failed(doing()).because(e.to_string()))?;
-        roots.add(certificate).context(doing)?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().context(doing)?;
-    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+    let trust = Trust::new(&controllers.authorities, None)?.from(controllers.from);
+    trust.ask(SocketAddr::new(address, controllers.port), &controllers.name, request).await
 }

@@ -4,12 +4,10 @@
 //! `KSPOT_AGENT_DIR`; without it, the running executable serves its own architecture.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
-
 use crate::context::Context;
+use crate::digest::sha256_of;
 use crate::error::{Context as _, Error, Result};
 use crate::model::AgentBinary;
 use crate::resource::{Desired, Resource};
@@ -26,7 +24,7 @@ pub fn agents(context: &Context, keys: &Keys) -> Result<BTreeMap<String, AgentBi
     let mut found = BTreeMap::new();
     for (aws, release) in ARCHITECTURES {
         let Some(file) = binary(context, release) else { continue };
-        let sha256 = sha256_of(&file)?;
+        let sha256 = sum_of(&file)?;
         found.insert((*aws).to_owned(), AgentBinary { key: keys.binary("linux", release, &sha256), sha256 });
     }
     Ok(found)
@@ -46,7 +44,7 @@ pub async fn publish(
         }
         let gone = || Error::failed(format!("the node agent for {release} is gone"));
         let file = binary(context, release).ok_or_else(gone)?;
-        if sha256_of(&file)? != agent.sha256 {
+        if sum_of(&file)? != agent.sha256 {
             return Err(Error::failed(format!("the node agent {} was changed meanwhile", file.display()))
                 .hint("run the command again"));
         }
@@ -74,17 +72,6 @@ fn binary(context: &Context, release: &str) -> Option<PathBuf> {
     if std::env::consts::OS == "linux" && own == release { std::env::current_exe().ok() } else { None }
 }
 
-fn sha256_of(file: &Path) -> Result<String> {
-    let unreadable = || format!("can't read the node agent {}", file.display());
-    let mut input = std::fs::File::open(file).context(unreadable)?;
-    let mut sum = digest::Context::new(&digest::SHA256);
-    // In pieces: the binary is large, and a plan should not hold it in memory.
-    let mut piece = vec![0; 1 << 20];
-    loop {
-        match input.read(&mut piece).context(unreadable)? {
-            0 => break,
-            n => sum.update(&piece[..n]),
-        }
-    }
-    Ok(sum.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect())
+fn sum_of(file: &Path) -> Result<String> {
+    sha256_of(file).context(|| format!("can't read the node agent {}", file.display()))
 }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::prepare::Site;
 use crate::addons::context::Context;
 use crate::addons::{Source, Texts, sources};
+use crate::digest::sha256;
 use crate::download;
 use crate::error::{Error, Result};
-use crate::state::store::sha256;
 use crate::state::{ClusterStore, Etag, Location, Precondition};
 
 /// What URLs held when they were fetched first: `sources` in the state store.

@@ -12,8 +12,8 @@ const LIFE: SignedDuration = SignedDuration::from_hours(455 * 24);
 /// By how many days at most it is shorter, so that machines which were born together do not end together.
 const JITTER_DAYS: u64 = 30;
 
-/// The name and the group by which the API server knows a kubelet.
-fn leaf(node: &str, usage: Usage, names: Vec<String>) -> Leaf {
+/// A kubelet's certificate: the name and the group by which the API server knows it.
+pub fn leaf(node: &str, usage: Usage, names: Vec<String>) -> Leaf {
     let organizations = vec!["system:nodes".to_owned()];
     Leaf { common_name: format!("system:node:{node}"), organizations, names, usage, life: life(node) }
 }

@@ -9,7 +9,7 @@ use super::{Aws, Changed, Created, Found, Kind, Model, ReplaceOrder, Rules};
 use crate::cloud::aws::{AwsCloud, Call};
 use crate::cloud::{Attrs, Scope};
 use crate::error::Result;
-use crate::state::store::sha256;
+use crate::digest::sha256;
 use crate::state::Keys;
 
 /// How many hexadecimal digits of the hash are in the key.

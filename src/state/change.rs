@@ -19,8 +19,9 @@ use super::index::{Copy, Index};
 use super::layout::SpecPath;
 use super::schema;
 use super::specs::{Head, Snapshot, Standing};
-use super::store::{Precondition, PutError, sha256};
+use super::store::{Precondition, PutError};
 use crate::context::Context;
+use crate::digest::sha256;
 use crate::error::{Error, Kind, Result};
 
 /// How often the store is put in order before a change gives way to faster writers.

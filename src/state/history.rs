@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::cluster::{AT_ONCE, ClusterStore, all};
 use super::layout::SpecPath;
 use super::schema;
-use super::store::sha256;
+use crate::digest::sha256;
 use crate::error::{Error, Result};
 
 /// The author of a revision that records what somebody changed without kspot.

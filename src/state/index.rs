@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::SpecPath;
 use super::schema;
-use super::store::{Etag, sha256};
+use super::store::Etag;
+use crate::digest::sha256;
 
 /// The working copies as they were when revision `head` was fully in place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

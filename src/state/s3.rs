@@ -24,6 +24,7 @@ use super::store::{Blob, Entry, Etag, Fetched, Level, Precondition, PutError, St
 use crate::cloud::aws::Watch;
 use crate::cloud::aws::content::{self, Missed};
 use crate::context::Context;
+use crate::digest;
 use crate::error::{Error, Result};
 use failure::Failure;
 
@@ -292,10 +293,9 @@ impl Store for S3 {
     }
 
     async fn put_file(&self, key: &str, file: &Path, sha256: &str) -> Result<()> {
-        let digits: Vec<u8> =
-            (0..sha256.len() / 2).filter_map(|i| u8::from_str_radix(sha256.get(2 * i..2 * i + 2)?, 16).ok()).collect();
+        let bytes = digest::bytes(sha256).ok_or_else(|| Error::failed(format!("{sha256} is no sha256")))?;
         // S3 refuses what is not what the sum says.
-        let sum = base64::engine::general_purpose::STANDARD.encode(digits);
+        let sum = base64::engine::general_purpose::STANDARD.encode(bytes);
         let sent = self.call(|client| {
             let request = client.put_object().bucket(&self.bucket).key(self.full(key)).checksum_sha256(&sum);
             async move {

@@ -48,7 +48,7 @@ impl ClusterStore {
 
     /// Keeps what a machine says of its boot, in place of what it said before.
     pub async fn keep_boot(&self, status: &BootStatus) -> Result<()> {
-        let key = format!("{}{}.json", self.keys().status(), status.instance);
+        let key = self.keys().boot_status(&status.instance);
         let text = serde_json::to_vec(status).map_err(|e| Error::failed(format!("can't write {key}")).because(e))?;
         let written = self.store().put(&key, &text, Precondition::None).await;
         written

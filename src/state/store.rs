@@ -6,8 +6,8 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 
+use crate::digest::sha256;
 use crate::error::{Context, Error, Result};
 
 /// The version of an object's content as the store names it. Equal content may have equal etags.
@@ -30,11 +30,6 @@ impl Etag {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// The sha256 of some bytes in lower-case hex.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// An object's content and the version it was read at.

@@ -13,10 +13,10 @@ use aws_sigv4::sign::v4;
 use jiff::Timestamp;
 
 use super::{AwsCloud, AwsError, Class};
+use crate::digest::sha256;
 use crate::error::{Context as _, Error, Result};
 use crate::node::identity::token::{BODY_HEADER, sts_host};
 use crate::node::identity::{Machine, Token};
-use crate::state::store::sha256;
 
 /// How long a token counts: long enough for a slow answer and clocks that differ a little.
 const LIFE: Duration = Duration::from_secs(300);
@@ -68,14 +68,7 @@ impl AwsCloud {
     /// The machines of a cluster that run, or are about to: one paged sweep.
     pub async fn machines(&self, cluster: &str) -> Result<Vec<Machine>> {
         let alive = Filter::builder().name("instance-state-name").values("pending").values("running").build();
-        let call = self.ec2.describe_instances().filters(super::ec2_cluster_filter(cluster)).filters(alive);
-        let mut pages = call.into_paginator().page_size(1000).send();
-        let mut all = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|e| AwsError::of(format!("list the machines of cluster {cluster}"), &e))?;
-            all.extend(page.reservations().iter().flat_map(|r| r.instances()).map(machine));
-        }
-        Ok(all)
+        self.every_instance(cluster, [alive], machine).await
     }
 
     /// The names of the roles in an instance profile, by its ARN.

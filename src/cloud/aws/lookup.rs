@@ -53,20 +53,27 @@ impl AwsCloud {
 
     async fn instances_where(&self, cluster: &str, also: Option<Filter>) -> Result<Vec<Instance>> {
         let alive = ["pending", "running", "stopping", "stopped", "shutting-down"].map(str::to_owned);
-        let filters = [super::ec2_cluster_filter(cluster), filter("instance-state-name", alive)];
-        let mut pages = self
-            .ec2
-            .describe_instances()
-            .set_filters(Some(filters.into_iter().chain(also).collect()))
-            .into_paginator()
-            .page_size(1000)
-            .send();
+        let filters = [filter("instance-state-name", alive)].into_iter().chain(also);
+        let mut all = self.every_instance(cluster, filters, instance).await?;
+        all.sort_by(|a, b| (&a.role, &a.group, &a.id).cmp(&(&b.role, &b.group, &b.id)));
+        Ok(all)
+    }
+
+    /// The instances of a cluster that pass these filters, as `read` sees them: one paged sweep.
+    pub(super) async fn every_instance<T>(
+        &self,
+        cluster: &str,
+        filters: impl IntoIterator<Item = Filter>,
+        read: impl Fn(&aws_sdk_ec2::types::Instance) -> T,
+    ) -> Result<Vec<T>> {
+        let filters = std::iter::once(super::ec2_cluster_filter(cluster)).chain(filters).collect();
+        let call = self.ec2.describe_instances().set_filters(Some(filters));
+        let mut pages = call.into_paginator().page_size(1000).send();
         let mut all = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|e| AwsError::of(format!("list the instances of cluster {cluster}"), &e))?;
-            all.extend(page.reservations().iter().flat_map(|r| r.instances()).map(instance));
+            all.extend(page.reservations().iter().flat_map(|r| r.instances()).map(&read));
         }
-        all.sort_by(|a, b| (&a.role, &a.group, &a.id).cmp(&(&b.role, &b.group, &b.id)));
         Ok(all)
     }
 

@@ -74,7 +74,7 @@ fn a_worker_boots() {
     let path = place.path();
     let agent = "#!/usr/bin/env bash\necho \"$*\" >started\n";
     let mut fixture = Fixture::read("minimal");
-    fixture.facts.agent.get_mut("x86_64").unwrap().sha256 = crate::state::store::sha256(agent.as_bytes());
+    fixture.facts.agent.get_mut("x86_64").unwrap().sha256 = crate::digest::sha256(agent.as_bytes());
     let script = scripts(&fixture).into_iter().find(|s| s.contains("CONTROLLER=")).unwrap();
     let here = path.display().to_string();
     let script = script.replace("/etc/kspot", &format!("{here}/etc")).replace("/opt/kspot", &format!("{here}/opt"));

@@ -8,22 +8,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::report::Keeper;
-use super::step::{Step, take, until, walk};
+use super::step::{Step, take, until, wait, walk};
 use super::steps::etcd::EtcdPods;
 use super::steps::keys::{Keys, PKI};
 use super::steps::kubeadm::{ClusterParts, ControlPlanePods};
 use super::steps::kubelet::{self, Kubelet};
 use super::steps::services::Service;
 use super::steps::volumes::{MemberVolume, Volumes};
-use super::{Birth, configuration, host_steps, install};
+use super::{Birth, host_steps, install};
 use crate::cloud::aws::{AwsCloud, sdk_config};
 use crate::error::{Error, Result};
 use crate::node::configuration::{Configuration, ControlPlane};
+use crate::node::documents;
 use crate::node::etcd::client::Client;
 use crate::node::https::Trust;
 use crate::node::keep;
+use crate::state::ClusterStore;
 use crate::state::status::BootStatus;
-use crate::state::{ClusterStore, Location};
 
 /// How long a machine that is to hold the volume may take to let it go, or to be gone, before it is said.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -37,10 +38,11 @@ impl Keeper for ClusterStore {
 
 /// Boots it.
 pub async fn boot(birth: &Birth) -> Result<()> {
-    let store = open(birth).await?;
+    let store = documents::store(&birth.boot, &birth.context).await?;
     birth.report.kept_by(Arc::new(store.clone()));
     let report = &birth.report;
-    let configuration = until("configuration", report, async || read(birth, &store).await).await;
+    let configuration =
+        until("configuration", report, async || documents::configuration_in(&store, &birth.boot).await).await;
     let Some(cp) = configuration.control_plane.clone() else {
         return Err(Error::failed("the configuration has no part for the control plane"));
     };
@@ -83,32 +85,12 @@ pub async fn boot(birth: &Birth) -> Result<()> {
     let members = EtcdPods { store, etcd: cp.etcd.clone(), address: birth.metadata.address };
     let steps: [Box<dyn Step>; 3] = [Box::new(members), Box::new(pods), Box::new(kubelet)];
     walk(&steps, host, report).await;
-    until("etcd-quorum", report, async || quorum(birth, &cp).await).await;
-    until("api-server", report, async || api_server(birth, &configuration).await).await;
+    wait("etcd-quorum", report, async || quorum(birth, &cp).await).await;
+    wait("api-server", report, async || api_server(birth, &configuration).await).await;
     let proxy = configuration.kube_proxy.enabled.unwrap_or(true);
     take(&ClusterParts { proxy }, host, report).await;
-    until("registered", report, async || registered(birth, &configuration, configuration.api.port).await).await;
+    wait("registered", report, async || registered(birth, &configuration, configuration.api.port).await).await;
     Ok(())
-}
-
-/// The cluster's part of the state store.
-pub async fn open(birth: &Birth) -> Result<ClusterStore> {
-    let missing = || Error::failed(format!("{} names no state store", birth.file.display()));
-    let location: Location = birth.boot.store.as_deref().ok_or_else(missing)?.parse()?;
-    let region = birth.boot.store_region.as_deref();
-    let store = crate::state::open(&location, &birth.context, async { Ok(sdk_config(region).await) }).await?;
-    ClusterStore::new(store, &birth.boot.cluster)
-}
-
-/// The machine's configuration, out of the store.
-pub async fn read(birth: &Birth, store: &ClusterStore) -> Result<Configuration> {
-    let key = &birth.boot.configuration.key;
-    let missing = || {
-        Error::failed(format!("{key} is not in {}", store.store().describe()))
-            .hint("kspot update cluster --yes writes it again")
-    };
-    let blob = store.store().get(key).await?.ok_or_else(missing)?;
-    configuration(&birth.boot, &blob.text(key)?)
 }
 
 fn member_volumes(birth: &Birth, store: &ClusterStore, cp: &ControlPlane, aws: &AwsCloud) -> Vec<Box<dyn Step>> {

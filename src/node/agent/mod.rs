@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use crate::cloud::aws::metadata::{Metadata, metadata};
 use crate::context::Context;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Error, Result};
 use crate::node::boot::Boot;
 use crate::node::configuration::Configuration;
+use crate::node::documents;
 use crate::node::host::{Host, machine::Machine};
-use crate::state::store::sha256;
 use report::Reporter;
 use step::{Step, until};
 
@@ -43,7 +43,7 @@ pub struct Birth {
 
 /// Boots this machine; returns when it is a node. `console` gets a line per phase.
 pub async fn run(file: &Path, context: Context, console: impl Fn(&str) + Send + Sync + 'static) -> Result<()> {
-    let boot = read(file)?;
+    let boot = documents::boot(file)?;
     let console: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(console);
     let unnamed = Reporter::new(context.clone(), "unknown", to(&console));
     let metadata = until("metadata", &unnamed, metadata).await;
@@ -58,28 +58,9 @@ pub async fn run(file: &Path, context: Context, console: impl Fn(&str) + Send + 
     Ok(())
 }
 
-fn read(file: &Path) -> Result<Boot> {
-    let text = std::fs::read_to_string(file).context(|| format!("can't read {}", file.display()))?;
-    serde_yaml::from_str(&text).context(|| format!("{} can't be read", file.display()))
-}
-
 fn to(console: &Arc<dyn Fn(&str) + Send + Sync>) -> impl Fn(&str) + Send + Sync + 'static {
     let console = Arc::clone(console);
     move |line| console(line)
-}
-
-/// The configuration in a text, if it is the one that the user data names.
-pub fn configuration(boot: &Boot, text: &str) -> Result<Configuration> {
-    let (sum, wanted) = (sha256(text.as_bytes()), &boot.configuration.sha256);
-    if sum != *wanted {
-        return Err(Error::failed(format!(
-            "the configuration {} is not the one of the user data",
-            boot.configuration.key
-        ))
-        .detail(format!("its sha256 is {sum}, not {wanted}"))
-        .hint("kspot update cluster --yes writes it again"));
-    }
-    serde_yaml::from_str(text).context(|| format!("the configuration {} can't be read", boot.configuration.key))
 }
 
 /// The steps that every machine takes before it has anything of Kubernetes.
@@ -102,7 +83,14 @@ impl Birth {
     pub async fn again(file: &Path, context: Context) -> Result<Self> {
         let metadata = metadata().await?;
         let report = Reporter::new(context.clone(), &metadata.instance, |_| {});
-        Ok(Birth { boot: read(file)?, file: file.to_owned(), context, metadata, host: Arc::new(Machine), report })
+        Ok(Birth {
+            boot: documents::boot(file)?,
+            file: file.to_owned(),
+            context,
+            metadata,
+            host: Arc::new(Machine),
+            report,
+        })
     }
 
     /// The service that keeps the machine in touch with the control plane.

@@ -7,13 +7,14 @@ use async_trait::async_trait;
 
 use super::control_plane::registered;
 use super::report::Keeper;
-use super::step::{take, until, walk};
+use super::step::{take, until, wait, walk};
 use super::steps::kubelet::{self, Kubelet};
-use super::{Birth, configuration, host_steps};
+use super::{Birth, host_steps};
 use crate::cloud::aws::identity::token;
 use crate::cloud::aws::{AwsCloud, sdk_config};
 use crate::error::{Error, Result};
 use crate::node::configuration::Configuration;
+use crate::node::documents;
 use crate::node::join::{Grant, Request};
 use crate::node::keep;
 use crate::node::worker::{Controllers, ask, tell};
@@ -37,7 +38,7 @@ pub async fn boot(birth: &Birth) -> Result<()> {
         // Looked up anew for each try: the control plane may have been replaced meanwhile.
         let controllers = self::controllers(birth, &aws).await?;
         let grant = join(birth, &controllers).await?;
-        let configuration = configuration(&birth.boot, &grant.configuration)?;
+        let configuration = documents::configuration(&birth.boot, &grant.configuration)?;
         keep::remember(host, &grant.api_addresses).await?;
         keep::remember_configuration(host, &configuration).await?;
         Ok(configuration)
@@ -48,7 +49,7 @@ pub async fn boot(birth: &Birth) -> Result<()> {
     let kubelet =
         Kubelet { configuration: configuration.clone(), metadata: birth.metadata.clone(), server: keep::server() };
     take(&kubelet, host, report).await;
-    until("registered", report, async || registered(birth, &configuration, keep::PORT).await).await;
+    wait("registered", report, async || registered(birth, &configuration, keep::PORT).await).await;
     Ok(())
 }
 

@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::home::Home;
 use super::leader;
 use crate::addons::{Catalogue, Rendered};
+use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::kube::{Options, apply};
 use crate::resource::Addon;
-use crate::state::store::sha256;
 use crate::state::{ClusterStore, Entry};
 
 /// How often the store is looked at.
@@ -25,20 +25,8 @@ const LONGEST: Duration = Duration::from_secs(300);
 type Index = Vec<(String, String)>;
 
 /// Applies until it is stopped.
-pub async fn follow(home: Arc<Home>, mut leading: watch::Receiver<bool>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = leader::until(&mut leading, true) => {}
-        }
-        let mut until_lost = leading.clone();
-        // An apply that is given up in the middle is done again by whoever leads then.
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = leader::until(&mut until_lost, false) => {}
-            () = keep(&home) => {}
-        }
-    }
+pub async fn follow(home: Arc<Home>, leading: watch::Receiver<bool>, stop: CancellationToken) {
+    leader::while_leading(leading, stop, || keep(&home)).await;
 }
 
 /// Looks at the store again and again, and applies what is new.

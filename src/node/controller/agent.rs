@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use futures::stream;
 use hyper::body::{Bytes, Frame};
 use tokio::io::AsyncReadExt;
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::digest::{sha256, sha256_of};
 use crate::error::{Context as _, Error, Result};
 use crate::state::ClusterStore;
 
@@ -74,7 +74,7 @@ impl Binaries {
         }
         let key = self.store.keys().binary("linux", &name.arch, &name.sha256);
         let Some(blob) = self.store.store().get(&key).await? else { return Ok(None) };
-        if hex(digest::digest(&digest::SHA256, &blob.bytes).as_ref()) != name.sha256 {
+        if sha256(&blob.bytes) != name.sha256 {
             return Err(Error::failed(format!("{key} in {} is not what its name says", self.store.store().describe())));
         }
         let (directory, kept) = (self.directory.clone(), path.clone());
@@ -114,24 +114,10 @@ fn save(directory: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// The sha256 of a file.
 async fn hash(path: PathBuf) -> Result<String> {
-    let hashed = tokio::task::spawn_blocking(move || {
-        use std::io::Read;
-        let doing = || format!("can't read {}", path.display());
-        let mut file = std::fs::File::open(&path).context(doing)?;
-        let mut sum = digest::Context::new(&digest::SHA256);
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            match file.read(&mut chunk).context(doing)? {
-                0 => return Ok(hex(sum.finish().as_ref())),
-                n => sum.update(&chunk[..n]),
-            }
-        }
-    });
-    hashed.await.map_err(|e| Error::failed("hashing a file was given up").because(e))?
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    let doing = path.clone();
+    let hashed = tokio::task::spawn_blocking(move || sha256_of(&path)).await;
+    let hashed = hashed.map_err(|e| Error::failed("hashing a file was given up").because(e))?;
+    hashed.context(|| format!("can't read {}", doing.display()))
 }
 
 /// A file's content, piece by piece.
@@ -176,7 +162,7 @@ mod tests {
         binaries.own.set("own".to_owned()).unwrap();
         let mut names = Vec::new();
         for n in 0..6u8 {
-            let sum = crate::state::store::sha256(&[n]);
+            let sum = sha256(&[n]);
             let key = store.keys().binary("linux", "amd64", &sum);
             store.store().put(&key, &[n], Precondition::None).await.unwrap();
             let name = Name::parse(&format!("kspot-linux-amd64-{sum}")).unwrap();

@@ -1,7 +1,7 @@
 //! What all parts of the controller work with.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::SignedDuration;
 
@@ -10,13 +10,12 @@ use crate::cloud::aws::{AwsCloud, sdk_config};
 use crate::context::Context;
 use crate::error::{Context as _, Error, Result};
 use crate::kube::Door;
-use crate::node::boot::{Boot, Reference};
-use crate::node::configuration::{Api, Cloud, Configuration};
+use crate::node::configuration::{Api, Cloud};
+use crate::node::documents;
 use crate::node::identity::token::sts_host;
 use crate::pki::issue::{Leaf, Pair, Usage, leaf};
 use crate::pki::kubeconfig::Entry;
-use crate::state::store::sha256;
-use crate::state::{ClusterStore, Location};
+use crate::state::ClusterStore;
 
 /// How long the certificates last that it makes for itself; they are made again long before.
 pub const OWN_LIFE: SignedDuration = SignedDuration::from_hours(24);
@@ -79,17 +78,9 @@ impl Authority {
 impl Home {
     /// Reads the machine's documents and opens what they name.
     pub async fn open(options: &Options, context: Context) -> Result<Self> {
-        let boot: Boot = document(&options.config)?;
-        let location = boot.store.as_deref().ok_or_else(|| {
-            Error::failed(format!("{} names no state store: is this a worker?", options.config.display()))
-        })?;
-        let location: Location = location.parse()?;
-        let sdk = sdk_config(Some(&boot.region)).await;
-        let region = boot.store_region.clone().unwrap_or_else(|| boot.region.clone());
-        let there = sdk.to_builder().region(aws_config::Region::new(region)).build();
-        let store = crate::state::open(&location, &context, async { Ok(there) }).await?;
-        let store = ClusterStore::new(store, &boot.cluster)?;
-        let configuration = configuration(&store, &boot.configuration).await?;
+        let boot = documents::boot(&options.config)?;
+        let store = documents::store(&boot, &context).await?;
+        let configuration = documents::configuration_in(&store, &boot).await?;
         let control_plane = configuration.control_plane.ok_or_else(|| {
             Error::failed(format!("{} is no configuration of the control plane", boot.configuration.key))
         })?;
@@ -98,7 +89,7 @@ impl Home {
         let authority = Authority(pki);
         Ok(Home {
             sts: Sts::new(sts_host(&cloud.region), &context)?,
-            aws: AwsCloud::new(&sdk, &context)?,
+            aws: AwsCloud::new(&sdk_config(Some(&boot.region)).await, &context)?,
             door: door(&context, &boot.cluster, &api, options.api_port, authority.clone()),
             binaries: options.root.join("var/lib/kspot/bin"),
             cluster: boot.cluster,
@@ -142,20 +133,4 @@ fn door(context: &Context, cluster: &str, api: &Api, port: Option<u16>, authorit
             client: Some(leaf(&authority.pair()?, &wanted, context.now())?),
         })
     })
-}
-
-fn document<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path).context(|| format!("can't read {}", path.display()))?;
-    serde_yaml::from_str(&text).context(|| format!("{} can't be understood", path.display()))
-}
-
-/// The machine's configuration, if it is the one that the user data means.
-async fn configuration(store: &ClusterStore, wanted: &Reference) -> Result<Configuration> {
-    let place = store.store().describe();
-    let missing = || Error::failed(format!("{place} has no {}", wanted.key));
-    let blob = store.store().get(&wanted.key).await?.ok_or_else(missing)?;
-    if sha256(&blob.bytes) != wanted.sha256 {
-        return Err(Error::failed(format!("{} in {place} is not the one that the user data means", wanted.key)));
-    }
-    serde_yaml::from_slice(&blob.bytes).context(|| format!("{} in {place} can't be understood", wanted.key))
 }

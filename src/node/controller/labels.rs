@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
@@ -73,25 +74,15 @@ impl Specs {
 }
 
 /// Keeps the labels until it is stopped.
-pub async fn follow(home: Arc<Home>, seen: Seen, mut leading: watch::Receiver<bool>, stop: CancellationToken) {
-    let mut specs = Specs::default();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = leader::until(&mut leading, true) => {}
-        }
-        let mut until_lost = leading.clone();
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = leader::until(&mut until_lost, false) => {}
-            () = tokio::time::sleep(WATCH) => {}
-            () = keep(&home, &seen, &mut specs) => {}
-        }
-    }
+pub async fn follow(home: Arc<Home>, seen: Seen, leading: watch::Receiver<bool>, stop: CancellationToken) {
+    // When its time is over it begins again, with a new watch.
+    let work = || tokio::time::timeout(WATCH, keep(&home, &seen)).map(drop);
+    leader::while_leading(leading, stop, work).await;
 }
 
 /// Looks at all nodes whenever one changes, and now and then.
-async fn keep(home: &Home, seen: &Seen, specs: &mut Specs) {
+async fn keep(home: &Home, seen: &Seen) {
+    let mut specs = Specs::default();
     let changed = Arc::new(Notify::new());
     let watch = async {
         match home.door.client().await {
@@ -102,7 +93,7 @@ async fn keep(home: &Home, seen: &Seen, specs: &mut Specs) {
     let look = async {
         loop {
             let fleet = seen.borrow().clone();
-            if let Err(e) = round(home, &fleet, specs).await {
+            if let Err(e) = round(home, &fleet, &mut specs).await {
                 tracing::warn!(error = e.chain(), "nodes are not labelled");
             }
             tokio::select! {

@@ -57,8 +57,29 @@ async fn hold(home: &Home, lease: &mut Lease) -> Result<Option<Instant>> {
     lease.hold(&home.door.client().await?).await
 }
 
+/// Does this work whenever this controller leads, from its beginning each time, until it is stopped. Work that is given
+/// up in the middle is done by whoever leads then.
+pub async fn while_leading<F: Future<Output = ()>>(
+    mut leading: watch::Receiver<bool>,
+    stop: CancellationToken,
+    work: impl Fn() -> F,
+) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = until(&mut leading, true) => {}
+        }
+        let mut until_lost = leading.clone();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = until(&mut until_lost, false) => {}
+            () = work() => {}
+        }
+    }
+}
+
 /// Waits until it leads, or does not.
-pub async fn until(leading: &mut watch::Receiver<bool>, wanted: bool) {
+async fn until(leading: &mut watch::Receiver<bool>, wanted: bool) {
     // Without a sender the process is about to end; whoever waits is stopped by its own token.
     if leading.wait_for(|now| *now == wanted).await.is_err() {
         std::future::pending::<()>().await;

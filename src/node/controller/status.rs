@@ -13,11 +13,10 @@ use tokio_util::sync::CancellationToken;
 use super::Parts;
 use super::addresses::Fleet;
 use super::bootstrap::Failure;
-use crate::error::{Context as _, Error, Result};
 use crate::node::identity::Denied;
 use crate::node::identity::machine::is_id;
+use crate::state::ClusterStore;
 pub use crate::state::status::{BootStatus, JOINED};
-use crate::state::{ClusterStore, Precondition};
 
 /// How often a machine's status is written at most.
 const EVERY: Duration = Duration::from_secs(3);
@@ -111,20 +110,13 @@ impl Book {
             page.written = Some((page.last.clone(), now));
             page.last.clone()
         };
-        if let Err(e) = put(&self.store, &due).await {
+        if let Err(e) = self.store.keep_boot(&due).await {
             tracing::warn!(instance, error = e.chain(), "a status is not written");
             if let Some(page) = self.pages.lock().await.get_mut(instance) {
                 page.written = None;
             }
         }
     }
-}
-
-async fn put(store: &ClusterStore, status: &BootStatus) -> Result<()> {
-    let key = store.keys().boot_status(&status.instance);
-    let text = serde_json::to_vec_pretty(status).context(|| "can't write a status as JSON".to_owned())?;
-    let written = store.store().put(&key, &text, Precondition::None).await.map(drop);
-    written.map_err(|e| e.or_conflict(|| Error::conflict(format!("{key} was written by somebody else"))))
 }
 
 /// Writes what waits, until it is stopped; then once more.

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Denied;
 use super::token::{BODY_HEADER, Token};
-use crate::state::store::sha256;
+use crate::digest::sha256;
 
 /// How long after it was made a token is taken, and how far ahead of ours the worker's clock may be.
 pub const AGE: Duration = Duration::from_secs(300);

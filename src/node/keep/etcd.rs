@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use crate::cloud::aws::sdk_config;
+use crate::digest::sha256_of;
 use crate::error::{Context, Error, Result};
 use crate::node::agent::Birth;
 use crate::node::agent::steps::keys::PKI;
@@ -29,6 +30,9 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// How often a member is told of, when nothing has happened.
 const TELL: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long who ordered something may still wait for it; longer than `kspot etcd` does.
+const WAITED_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// Where a snapshot is packed.
 const SCRATCH: &str = "/var/lib/kspot/snapshot";
@@ -131,19 +135,13 @@ async fn carry_out(
 async fn obey(birth: &Birth, etcd: &Etcd, backups: &Backups, order: &EtcdOrder, leads: bool) -> Option<EtcdOutcome> {
     let restore = |snapshot| Restore { etcd, backups, snapshot, id: &order.id };
     let host = birth.host.as_ref();
+    // One member does what concerns the data alone; nobody waits any more for what was ordered long ago.
+    let is_old = birth.context.now().duration_since(order.when) > WAITED_FOR;
+    if !matches!(order.what, EtcdWork::Restore { .. }) && (!leads || is_old) {
+        return None;
+    }
     let done: Result<String> = match &order.what {
-        // An order of long ago, before this process began: its snapshot is among the others.
-        EtcdWork::Backup
-            if !leads || birth.context.now().duration_since(order.when) > SignedDuration::from_mins(10) =>
-        {
-            return None;
-        }
         EtcdWork::Backup => back_up(birth, etcd, backups).await,
-        EtcdWork::Drill { .. }
-            if !leads || birth.context.now().duration_since(order.when) > SignedDuration::from_mins(10) =>
-        {
-            return None;
-        }
         EtcdWork::Drill { snapshot } => {
             let found = restore(snapshot).drill(host).await;
             found.map(|c| format!("{snapshot} can be restored: {} keys at revision {}", c.keys, c.revision))
@@ -174,8 +172,7 @@ async fn back_up(birth: &Birth, etcd: &Etcd, backups: &Backups) -> Result<String
     let name = backups::name(birth.context.now(), &etcd.member);
     let file = Path::new(SCRATCH).with_extension(&etcd.name);
     let size = snapshot::take(&client(birth, etcd).await?, &file).await?;
-    let sum =
-        crate::node::agent::steps::downloads::sum_of(&file).context(|| format!("can't read {}", file.display()))?;
+    let sum = sha256_of(&file).context(|| format!("can't read {}", file.display()))?;
     backups.keep(&name, &file, &sum).await?;
     birth.host.remove(&file).await?;
     tracing::info!(etcd = etcd.name, name, size, "a snapshot was taken");

@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 use crate::cloud::aws::{AwsCloud, sdk_config};
 use crate::context::Context;
 use crate::error::{Context as _, Result};
-use crate::node::agent::{self, Birth};
+use crate::node::agent::Birth;
 use crate::node::configuration::Configuration;
+use crate::node::documents;
 use crate::node::host::Host;
 use forward::Known;
 
@@ -81,7 +82,7 @@ pub async fn run(file: &Path, context: Context, stop: CancellationToken) -> Resu
         }
     };
     let members = configuration.control_plane.as_ref().map(|cp| cp.etcd.as_slice()).unwrap_or_default();
-    let store = if member { Some(agent::control_plane::open(&birth).await?) } else { None };
+    let store = if member { Some(documents::store(&birth.boot, &birth.context).await?) } else { None };
     let etcd = store.iter().flat_map(|store| members.iter().map(|m| etcd::follow(&birth, store, m, stop.clone())));
     futures::join!(
         follow,

@@ -9,9 +9,9 @@ mod wire;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{Kind, Model, Ref, ReplaceOrder, Rules, Tags};
+use crate::digest::sha256;
 
 /// The attribute that holds the number of the default version.
 pub const VERSION: &str = "version";
@@ -147,7 +147,7 @@ impl LaunchTemplate {
     pub fn content(&self) -> String {
         // Maps and sets are sorted and fields have a fixed order: the text is canonical. Writing to memory can't fail.
         let text = serde_json::to_vec(&self.data).unwrap_or_default();
-        Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        sha256(&text)[..16].to_owned()
     }
 }
 

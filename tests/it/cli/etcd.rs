@@ -65,7 +65,7 @@ async fn the_agent_is_put_into_the_store() {
     let prefix = format!("{}/bin/", super::CLUSTER);
     let there = store.store().list(&prefix, None).await.unwrap();
     let agent = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/agent/kspot-linux-amd64")).unwrap();
-    let name = format!("{prefix}kspot-linux-amd64-{}", kspot::state::store::sha256(&agent));
+    let name = format!("{prefix}kspot-linux-amd64-{}", kspot::digest::sha256(&agent));
     assert_eq!(there.iter().map(|e| e.key.as_str()).collect::<Vec<_>>(), [name.as_str()], "only what a group runs on");
     assert_eq!(store.store().get(&name).await.unwrap().unwrap().bytes, agent);
     desk.ok("update cluster --yes");

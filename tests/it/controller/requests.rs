@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use http::Request;
+use kspot::digest::sha256;
 use kspot::node::worker::{addresses, tell};
 use kspot::state::status::BootStatus;
-use kspot::state::store::sha256;
 
 use super::stage::{PATIENCE, Stage};
 

@@ -9,10 +9,10 @@ use std::time::SystemTime;
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use jiff::Timestamp;
 use kspot::cloud::aws::identity::token;
+use kspot::digest::sha256;
 use kspot::node::identity::Token;
 use kspot::node::identity::token::BODY_HEADER;
 use kspot::node::worker::{Unsuccessful, ask};
-use kspot::state::store::sha256;
 
 use super::stage::{Stage, signing_with};
 use crate::bed::REGION;

@@ -5,17 +5,16 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use aws_lc_rs::digest;
 use flate2::read::GzDecoder;
 use futures::future::join_all;
 
+use crate::digest::{sha256, sha256_of};
 use crate::download;
 use crate::error::{Context, Error, Result};
 use crate::node::agent::report::Reporter;
 use crate::node::agent::step::Step;
 use crate::node::configuration::{Asset, Checksum};
 use crate::node::host::Host;
-use crate::state::store::sha256;
 
 /// Where downloads wait until they are whole and right.
 const CACHE: &str = "var/cache/kspot";
@@ -136,7 +135,7 @@ async fn published(sums: &str, url: &str) -> Result<String> {
 /// Checks a download and puts it into its place; a wrong one is thrown away, so that it is fetched anew.
 fn place(url: &str, file: &Path, wanted: &str, form: &Form, root: &Path) -> Result<()> {
     let unreadable = || format!("can't read {}", file.display());
-    let sum = sum_of(file).context(unreadable)?;
+    let sum = sha256_of(file).context(unreadable)?;
     if sum != wanted {
         std::fs::remove_file(file).context(|| format!("can't remove {}", file.display()))?;
         return Err(Error::failed(format!("{url} is not what it should be: its sha256 is {sum}, not {wanted}")));
@@ -175,20 +174,6 @@ fn program(mut content: impl Read, to: &Path) -> Result<()> {
     new.as_file().sync_all().context(doing)?;
     new.persist(to).context(doing)?;
     Ok(())
-}
-
-/// The sha256 of a file, in hex.
-pub fn sum_of(file: &Path) -> std::io::Result<String> {
-    let mut input = File::open(file)?;
-    let mut sum = digest::Context::new(&digest::SHA256);
-    let mut piece = vec![0; 1 << 20];
-    loop {
-        match input.read(&mut piece)? {
-            0 => break,
-            n => sum.update(&piece[..n]),
-        }
-    }
-    Ok(sum.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::node::etcd::manifest::PKI as ETCD_PKI;
 use crate::node::host::Host;
 use crate::pki::issue::{self, Leaf, Pair, Usage};
 use crate::pki::seal::DataKeys;
-use crate::pki::{Keysets, Name, certificate, keep, seal};
+use crate::pki::{self, Keysets, Name, certificate, keep, seal};
 use crate::state::ClusterStore;
 
 /// Where kubeadm looks for keys.
@@ -71,13 +71,7 @@ impl Keys {
         let kubelet = |file: &str, usage, names: Vec<String>| Wanted {
             place: format!("{}/{file}", super::kubelet::PKI),
             authority: Name::KubernetesCa,
-            leaf: Leaf {
-                common_name: format!("system:node:{}", self.instance),
-                organizations: vec!["system:nodes".to_owned()],
-                names,
-                usage,
-                life: LIFE,
-            },
+            leaf: pki::kubelet::leaf(&self.instance, usage, names),
         };
         let own_names = vec![self.instance.clone(), self.address.to_string()];
         let members = self.etcd.iter().map(|etcd| {

@@ -153,7 +153,7 @@ impl ControlPlanePods {
             let mut annotations = serde_json::Map::new();
             if let Some(name) = kubeconfig {
                 let content = host.read(format!("/etc/kubernetes/{name}.conf").as_ref()).await?.unwrap_or_default();
-                annotations.insert("kspot.io/kubeconfig".to_owned(), crate::state::store::sha256(&content).into());
+                annotations.insert("kspot.io/kubeconfig".to_owned(), crate::digest::sha256(&content).into());
             }
             let patch = json!({
                 "metadata": {"annotations": annotations},
