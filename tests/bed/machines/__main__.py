@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 from machines import control, host, leftovers, places
+from machines.balancers import API_ANSWERS_AGAIN_SECONDS
 from machines.client import outside
 from machines.machine import enter
 from machines.server import READY
@@ -144,6 +145,7 @@ def status(options) -> int:
         print()
         rows = [(t["group"], t["target"], str(t["port"]), "yes" if t["healthy"] else "no") for t in answer["targets"]]
         _table([("TARGET GROUP", "TARGET", "PORT", "HEALTHY"), *rows])
+        print(f"\nwhen a machine of a control plane dies, its API answers again within {API_ANSWERS_AGAIN_SECONDS} s")
     return 0
 
 

@@ -1,6 +1,6 @@
 """The steps on a cluster of one control plane and one worker."""
 
-from machines.endtoend import agent_killed, bad_luck, common, replacement
+from machines.endtoend import agent_killed, backups, bad_luck, common, replacement
 from machines.endtoend.steps import Part, Step
 
 # The second zone's group is empty: a group that a machine may be mistaken to be of.
@@ -15,6 +15,7 @@ PART = Part(
         Step("one-service", "a Deployment runs, its Service answers from another node", common.a_service_answers),
         Step("one-dns", "names resolve", common.names_resolve, after="one-service"),
         Step("one-frugal", "memory and user data are small", common.machines_are_frugal),
+        Step("one-restore", "etcd goes back to a snapshot", backups.etcd_goes_back),
         Step("one-lost", "the only control plane dies and is replaced", replacement.the_only_one),
         Step("agent-worker", "kill -9 of a worker's agent in each phase", agent_killed.on_a_worker),
         Step("agent-control-plane", "kill -9 of a control plane's agent in each phase", agent_killed.on_the_control_plane),

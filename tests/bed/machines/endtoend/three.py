@@ -5,7 +5,7 @@ import threading
 import time
 
 from machines import control
-from machines.endtoend import common, instances, processes, replacement, workloads
+from machines.endtoend import backups, common, instances, processes, replacement, workloads
 from machines.endtoend.site import Site
 from machines.endtoend.steps import Part, Step
 from machines.endtoend.waiting import eventually
@@ -151,6 +151,7 @@ PART = Part(
         Step("three-frugal", "memory and user data are small", common.machines_are_frugal),
         Step("budget", "a PodDisruptionBudget holds while a machine is deleted", a_budget_holds),
         Step("three-lost", "each control plane dies in turn; both kubeconfigs work", replacement.each_in_turn),
+        Step("three-restore", "etcd goes back to a snapshot on all three members", backups.etcd_goes_back),
         Step("interruption", "a spot interruption in the queue drains the node", an_interruption_drains, after="spot-joins"),
     ),
     Step("three-gone", "the cluster is deleted: nothing is left", common.nothing_is_left),

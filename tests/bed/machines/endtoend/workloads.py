@@ -99,6 +99,13 @@ def write_objects(operator: Operator) -> dict[str, tuple[str, str]]:
     return objects(operator)
 
 
+def change_objects(operator: Operator) -> None:
+    """One goes, one changes, one comes."""
+    delete(operator, "configmap/object-0")
+    changed = [("object-1", "other"), ("object-new", "new")]
+    apply(operator, *(_named("ConfigMap", name, "v1", data={"number": number}) for name, number in changed))
+
+
 def objects(operator: Operator) -> dict[str, tuple[str, str]]:
     """Each object's uid and content: one that was lost and made again is another one."""
     found = operator.get("configmaps", "-n", NAMESPACE)["items"]
