@@ -1,6 +1,7 @@
 //! `kspot addons`: what runs in the cluster so that it works.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand};
 use kube::Client;
@@ -175,7 +176,7 @@ impl Args {
             }
             What::Diff(args) => {
                 let addons = addons::named(&site, &specs, &args.addons).await?;
-                let client = args.reach.connect(&site, &specs).await?;
+                let client = args.reach.connect(&site, &specs, Duration::ZERO).await?;
                 let reading = session.ui.waiting("asking the Kubernetes API");
                 let differences = diff(&client, &addons, &args.addons).await?;
                 drop(reading);
@@ -190,7 +191,7 @@ impl Args {
             }
             What::Apply(args) => {
                 let addons = addons::named(&site, &specs, &args.addons).await?;
-                let client = args.reach.connect(&site, &specs).await?;
+                let client = args.reach.connect(&site, &specs, args.wait.to_std()).await?;
                 let applying = session.ui.waiting("applying addons");
                 let options = Options { only: &args.addons, force: args.force_conflicts, wait: args.wait.to_std() };
                 let applied = apply(&client, &addons, options).await?;

@@ -1,6 +1,7 @@
 //! How a command reaches the cluster's API.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use jiff::SignedDuration;
@@ -11,11 +12,12 @@ use crate::kube::connect::{Connection, dial, dial_file};
 use crate::ops::access::{Wanted, entry};
 use crate::ops::prepare::Site;
 use crate::ops::specs::Specs;
+use crate::pki::issue::AUTHORITY_LIFE;
 
 /// How the cluster's API is reached.
 #[derive(Args, Debug)]
 pub(super) struct Reach {
-    /// Use the current context of this kubeconfig; default: an administrator's certificate of an hour
+    /// Use the current context of this kubeconfig; default: an administrator's certificate, for as long as this takes
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 
@@ -24,18 +26,23 @@ pub(super) struct Reach {
     internal: bool,
 }
 
+/// How much longer its certificate counts than a command is to wait.
+const SPARE: SignedDuration = SignedDuration::from_hours(1);
+
 impl Reach {
-    /// A client for the cluster's API.
-    pub(super) async fn connect(&self, site: &Site, specs: &Specs) -> Result<Client> {
-        Ok(self.dial(site, specs).await?.client)
+    /// A client for the cluster's API, good for a command that waits no longer than this.
+    pub(super) async fn connect(&self, site: &Site, specs: &Specs, wait: Duration) -> Result<Client> {
+        Ok(self.dial(site, specs, wait).await?.client)
     }
 
     /// The same, with a look at the server's certificate.
-    pub(super) async fn dial(&self, site: &Site, specs: &Specs) -> Result<Connection> {
+    pub(super) async fn dial(&self, site: &Site, specs: &Specs, wait: Duration) -> Result<Connection> {
         match &self.kubeconfig {
             Some(file) => dial_file(file).await,
             None => {
-                let wanted = Wanted { admin: Some(SignedDuration::from_hours(1)), internal: self.internal };
+                let wait = SignedDuration::try_from(wait).unwrap_or(AUTHORITY_LIFE);
+                let life = wait.saturating_add(SPARE).min(AUTHORITY_LIFE);
+                let wanted = Wanted { admin: Some(life), internal: self.internal };
                 dial(&entry(site, &specs.cluster, wanted).await?).await
             }
         }

@@ -73,7 +73,7 @@ impl Args {
         let (site, specs) = session.site(self.name()?).await?;
         let cluster = specs.cluster.name();
         let looking = session.ui.waiting(&format!("looking at cluster {cluster}"));
-        let connection = self.reach.dial(&site, &specs).await?;
+        let connection = self.reach.dial(&site, &specs, self.wait.to_std()).await?;
         let rules = Rules { strict: self.strict, max_unready_nodes: self.max_unready_nodes };
         let mut health = Health::new(&site, &specs, connection, rules).await?;
         let mut before: Option<Report> = None;

@@ -54,7 +54,7 @@ impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
         let timeout = self.timeout()?;
         let (site, specs) = session.site(None).await?;
-        let client = if self.no_drain { None } else { Some(self.reach.connect(&site, &specs).await?) };
+        let client = if self.no_drain { None } else { Some(self.reach.connect(&site, &specs, timeout).await?) };
         let looking = session.ui.waiting("looking at the machine and its node");
         let joined = match &client {
             Some(client) => Some(nodes::list(client).await.map_err(without_drain)?),

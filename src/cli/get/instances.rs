@@ -1,5 +1,7 @@
 //! `kspot get instances`.
 
+use std::time::Duration;
+
 use clap::Args as ClapArgs;
 
 use super::machines::{Lead, show};
@@ -40,7 +42,7 @@ impl Args {
         let (site, specs) = session.site(self.cluster.as_deref()).await?;
         let client = match self.cloud_only {
             true => None,
-            false => Some(self.reach.connect(&site, &specs).await),
+            false => Some(self.reach.connect(&site, &specs, Duration::ZERO).await),
         };
         let machines = list(&site, &specs, client, false).await?;
         if let Some(why) = &machines.unknown {

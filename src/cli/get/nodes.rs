@@ -1,5 +1,7 @@
 //! `kspot get nodes`.
 
+use std::time::Duration;
+
 use clap::Args as ClapArgs;
 
 use super::machines::{Lead, show};
@@ -31,7 +33,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
         let (site, specs) = session.site(self.cluster.as_deref()).await?;
-        let client = self.reach.connect(&site, &specs).await?;
+        let client = self.reach.connect(&site, &specs, Duration::ZERO).await?;
         let machines = list(&site, &specs, Some(Ok(client)), true).await?;
         show(session, Lead::Node, &machines.all, self.output)
     }
