@@ -2,17 +2,16 @@
 //!
 //! Nothing here reaches a member: only its own machine does. Orders and answers go by way of the state store.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::prepare::Site;
+use super::specs::Specs;
 use crate::context::Context;
 use crate::error::{Error, Result, did_you_mean};
-use crate::spec::Cluster;
+use crate::spec::etcd::EtcdCluster;
 use crate::state::backups::{Backups, Snapshot};
 use crate::state::cluster::ClusterStore;
-use crate::state::etcd::{EtcdMember, EtcdOrder, EtcdReport, EtcdWork};
-use crate::state::{Location, Store};
+use crate::state::etcd::{EtcdMember, EtcdOrder, EtcdOutcome, EtcdReport, EtcdWork, Wanted};
 
 /// How often an answer is looked for.
 const LOOK: Duration = Duration::from_secs(2);
@@ -31,10 +30,15 @@ pub struct Member {
     pub report: Option<EtcdReport>,
 }
 
-/// All members that the spec names.
-pub async fn members(store: &ClusterStore, cluster: &Cluster) -> Result<Vec<Member>> {
+/// The etcd clusters of a spec, also those that it leaves to the default.
+pub fn clusters(specs: &Specs) -> Vec<EtcdCluster> {
+    crate::spec::complete::etcd_clusters(&specs.cluster, &specs.groups)
+}
+
+/// All members.
+pub async fn members(store: &ClusterStore, clusters: &[EtcdCluster]) -> Result<Vec<Member>> {
     let reports = store.etcd_reports().await?;
-    let named = cluster.spec.etcd_clusters.iter().flat_map(|e| e.etcd_members.iter().map(|m| (&e.name, &m.name)));
+    let named = clusters.iter().flat_map(|e| e.etcd_members.iter().map(|m| (&e.name, &m.name)));
     let reads = named.map(|(etcd, member)| async {
         let report = reports.iter().find(|r| r.etcd == *etcd && r.member == *member).cloned();
         let seeded = store.etcd_member(etcd, member).await?;
@@ -43,44 +47,35 @@ pub async fn members(store: &ClusterStore, cluster: &Cluster) -> Result<Vec<Memb
     futures::future::try_join_all(reads).await
 }
 
-/// The snapshots of an etcd cluster, oldest first.
-pub async fn snapshots(site: &Site, store: &ClusterStore, cluster: &Cluster, etcd: &str) -> Result<Vec<Snapshot>> {
-    backups(site, store, cluster, etcd).await?.list().await
-}
-
-async fn backups(site: &Site, store: &ClusterStore, cluster: &Cluster, etcd: &str) -> Result<Backups> {
-    let names = || cluster.spec.etcd_clusters.iter().map(|e| e.name.as_str());
+/// The etcd cluster of this name.
+pub fn named<'a>(store: &ClusterStore, clusters: &'a [EtcdCluster], etcd: &str) -> Result<&'a EtcdCluster> {
+    let names = || clusters.iter().map(|e| e.name.as_str());
     let unknown = || {
-        let error = Error::usage(format!("cluster {} has no etcd cluster {etcd}", cluster.name()));
+        let error = Error::usage(format!("cluster {} has no etcd cluster {etcd}", store.name()));
         match did_you_mean(etcd, names()) {
             Some(near) => error.hint(format!("did you mean {near}?")),
             None => error.hint(format!("it has {}", names().collect::<Vec<_>>().join(", "))),
         }
     };
-    let spec = cluster.spec.etcd_clusters.iter().find(|e| e.name == etcd).ok_or_else(unknown)?;
-    let Some(place) = spec.backups.as_ref().and_then(|b| b.backup_store.as_deref()) else {
-        return Ok(Backups::of(store, etcd));
-    };
-    let location: Location = place.parse()?;
-    let sdk = site.sdk.clone();
-    let there: Arc<dyn Store> = crate::state::open(&location, &site.context, async { Ok(sdk) }).await?;
-    Ok(Backups::at(there, etcd))
+    clusters.iter().find(|e| e.name == etcd).ok_or_else(unknown)
+}
+
+/// The snapshots of an etcd cluster, oldest first.
+pub async fn snapshots(site: &Site, store: &ClusterStore, etcd: &EtcdCluster) -> Result<Vec<Snapshot>> {
+    let place = etcd.backups.as_ref().and_then(|b| b.backup_store.as_deref());
+    let sdk = async { Ok(site.sdk.clone()) };
+    Backups::open(store, &etcd.name, place, &site.context, sdk).await?.list().await
 }
 
 /// The snapshot of this name; of several beginnings the one that is meant must be clear.
-pub async fn snapshot(
-    site: &Site,
-    store: &ClusterStore,
-    cluster: &Cluster,
-    (etcd, id): (&str, &str),
-) -> Result<Snapshot> {
-    let all = snapshots(site, store, cluster, etcd).await?;
+pub async fn snapshot(site: &Site, store: &ClusterStore, etcd: &EtcdCluster, id: &str) -> Result<Snapshot> {
+    let all = snapshots(site, store, etcd).await?;
     let found: Vec<&Snapshot> = all.iter().filter(|s| s.name == id || s.name.starts_with(id)).collect();
     match found[..] {
         [one] => Ok(one.clone()),
         [] => {
             let error =
-                Error::failed(format!("there is no snapshot {id} of etcd {etcd} in cluster {}", cluster.name()));
+                Error::failed(format!("there is no snapshot {id} of etcd {} in cluster {}", etcd.name, store.name()));
             Err(match did_you_mean(id, all.iter().map(|s| s.name.as_str())) {
                 Some(near) => error.hint(format!("did you mean {near}?")),
                 None => error.hint("kspot etcd list"),
@@ -107,32 +102,41 @@ pub async fn order(context: &Context, store: &ClusterStore, etcd: &str, what: Et
     Ok(order)
 }
 
-/// Waits until `enough` machines have carried the order out; gives what they say. One that could not ends it.
+/// Waits until `enough` machines have carried the order out; gives what they say. One that could not ends it, unless it
+/// tries again.
 pub async fn answers(
     store: &ClusterStore,
     order: &EtcdOrder,
     enough: usize,
     wait: Duration,
-) -> Result<Vec<EtcdReport>> {
+) -> Result<Vec<EtcdOutcome>> {
     let deadline = tokio::time::Instant::now() + wait;
+    let stands = order.what.wanted() == Wanted::Restore;
     loop {
-        let all = store.etcd_reports().await?;
-        let of_order = |r: &&EtcdReport| r.etcd == order.etcd && r.order.as_ref().is_some_and(|o| o.id == order.id);
-        let told: Vec<EtcdReport> = all.iter().filter(of_order).cloned().collect();
-        let failure = told.iter().find_map(|r| Some((r, r.order.as_ref()?.error.as_ref()?)));
-        if let Some((report, why)) = failure {
-            return Err(Error::failed(format!(
-                "{} of etcd {} on {} could not: {why}",
-                report.member, report.etcd, report.instance
-            )));
+        let reports = store.etcd_reports().await?;
+        let told: Vec<_> = reports.iter().filter_map(|r| Some((r, r.outcome(order)?))).collect();
+        let failures = told.iter().filter_map(|(r, outcome)| {
+            let why = outcome.error.as_ref()?;
+            Some(format!("{} of etcd {} on {} could not: {why}", r.member, r.etcd, r.instance))
+        });
+        let failures: Vec<String> = failures.collect();
+        if let (Some(failure), false) = (failures.first(), stands) {
+            return Err(Error::failed(failure));
         }
-        if told.len() >= enough {
-            return Ok(told);
+        let done = told.len() - failures.len();
+        if done >= enough {
+            return Ok(told.into_iter().map(|(_, outcome)| outcome.clone()).collect());
         }
         if tokio::time::Instant::now() + LOOK > deadline {
-            let seconds = wait.as_secs();
-            return Err(Error::failed(format!("{} of {enough} members have answered within {seconds} s", told.len()))
-                .hint("the order stands: kspot etcd status shows what comes of it")
+            let late = Error::failed(format!("{done} of {enough} members have done it within {} s", wait.as_secs()));
+            return Err(failures
+                .into_iter()
+                .fold(late, Error::detail)
+                .hint(if stands {
+                    "the order stands, and is tried again: kspot etcd status"
+                } else {
+                    "kspot etcd status"
+                })
                 .hint("a machine that does not answer: kspot validate"));
         }
         tokio::time::sleep(LOOK).await;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use futures::future::try_join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 
 use super::prepare::Site;
@@ -18,13 +18,17 @@ use crate::kube::serving::Serving;
 use crate::kube::{Watch, error, ready};
 use crate::model::tags::INSTANCE_GROUP;
 use crate::pki::keyset::State;
+use crate::spec::duration::GoDuration;
 use crate::spec::{Cluster, InstanceGroup};
 use crate::state::ClusterStore;
-use crate::validate::view::{CloudGroup, Group, Key, Kubernetes, Machine, Node, Shortage, Snapshots, View};
+use crate::validate::view::{Alarm, CloudGroup, Group, Key, Kubernetes, Machine, Node, Shortage, Snapshots, View};
 use crate::validate::{Probe, Report, Rules, judge};
 
 /// How many groups that are short are asked why: one request each.
 const ASKED: usize = 10;
+
+/// A machine tells of its members every minute; who has not told for so long is away.
+const LATELY: SignedDuration = SignedDuration::from_mins(5);
 
 /// A cluster that is looked at, perhaps again and again.
 pub struct Health<'a> {
@@ -70,7 +74,8 @@ impl<'a> Health<'a> {
             let expired = serving.is_some_and(|end| end <= now);
             Ok::<_, Error>((serving, self.kubernetes(expired).await?))
         };
-        let ((sizes, instances), (serving, kubernetes), snapshots) = futures::try_join!(aws, api, self.snapshots())?;
+        let etcd = async { futures::try_join!(self.snapshots(), self.alarms(now)) };
+        let ((sizes, instances), (serving, kubernetes), (snapshots, alarms)) = futures::try_join!(aws, api, etcd)?;
         let ending: BTreeSet<&str> =
             sizes.iter().flat_map(|s| &s.machines).filter(|(_, ending)| *ending).map(|(id, _)| id.as_str()).collect();
         let mut machines: Vec<Machine> =
@@ -79,7 +84,8 @@ impl<'a> Health<'a> {
         let shortages = self.shortages(&sizes).await?;
         let groups = self.groups.iter().map(|g| group(g, &sizes, &shortages)).collect();
         let version = self.cluster.spec.kubernetes_version();
-        Ok(View { now, version, groups, machines, kubernetes, keys: self.keys.clone(), serving, snapshots })
+        let keys = self.keys.clone();
+        Ok(View { now, version, groups, machines, kubernetes, keys, serving, snapshots, alarms })
     }
 
     /// When the API server's own certificate ends.
@@ -139,9 +145,33 @@ impl<'a> Health<'a> {
         Ok(shortages)
     }
 
-    async fn snapshots(&self) -> Result<Option<Snapshots>> {
-        let (since, newest) = futures::try_join!(self.store.etcd_created(), self.store.newest_etcd_snapshot())?;
-        Ok(since.map(|created| Snapshots { since: created.when, newest }))
+    /// Of each etcd cluster, once it has been seeded.
+    async fn snapshots(&self) -> Result<Vec<Snapshots>> {
+        let Some(created) = self.store.etcd_created().await? else { return Ok(Vec::new()) };
+        let all = self.cluster.spec.etcd_clusters.iter().map(|etcd| async {
+            let interval = etcd.manager.as_ref().and_then(|m| m.backup_interval).unwrap_or(GoDuration::minutes(15));
+            let listed = super::etcd::snapshots(self.site, &self.store, etcd).await;
+            Snapshots {
+                etcd: etcd.name.clone(),
+                since: created.when,
+                // Who may look at the cluster need not have a right on the place of its snapshots.
+                newest: listed.map(|all| all.last().map(|newest| newest.when)).map_err(|e| e.chain()),
+                interval: SignedDuration::try_from(interval.to_std()).unwrap_or(SignedDuration::MAX / 4),
+            }
+        });
+        Ok(futures::future::join_all(all).await)
+    }
+
+    /// What members have complained of lately.
+    async fn alarms(&self, now: Timestamp) -> Result<Vec<Alarm>> {
+        let reports = self.store.etcd_reports().await?;
+        let lately = reports.iter().filter(|report| now.duration_since(report.when) <= LATELY);
+        let alarms = lately.flat_map(|report| {
+            let member = format!("{}/{}", report.etcd, report.member);
+            let alarm = move |what| Alarm { member: member.clone(), what };
+            report.alarms().into_iter().map(alarm)
+        });
+        Ok(alarms.collect())
     }
 }
 

@@ -115,7 +115,8 @@ fn view(
         kubernetes: nodes.map(|nodes| Kubernetes { nodes, ..Kubernetes::default() }).ok_or_else(String::new),
         keys: Vec::new(),
         serving: None,
-        snapshots: None,
+        snapshots: Vec::new(),
+        alarms: Vec::new(),
     }
 }
 

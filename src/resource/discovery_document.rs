@@ -91,6 +91,7 @@ async fn look(cloud: &AwsCloud, cluster: &str, (region, bucket, key): (&str, &st
             return existing(Err::<Place, _>(AwsError::of(doing(), &e))).map(|none| none.unwrap_or(Place::Empty));
         }
         Err(Missed::CutOff(e)) => return Err(Error::failed(format!("can't {}", doing())).because(e)),
+        Err(Missed::NotKept(e)) => return Err(Error::failed(format!("can't {}", doing())).because(e)),
     };
     let owner = object.metadata().and_then(|all| all.get(OWNER));
     if owner.map(String::as_str) != Some(cluster) {

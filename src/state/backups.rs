@@ -4,11 +4,14 @@
 
 use std::collections::BTreeSet;
 
+use aws_config::SdkConfig;
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
 
+use super::Location;
 use super::cluster::ClusterStore;
 use super::store::{Precondition, Store};
+use crate::context::Context;
 use crate::error::{Error, Result};
 
 /// How the time of a snapshot begins its name: `20261121T220000Z`.
@@ -84,9 +87,23 @@ impl Backups {
         Backups { store: std::sync::Arc::clone(cluster.store()), prefix, etcd: etcd.to_owned() }
     }
 
-    /// In a store of their own.
-    pub fn at(store: std::sync::Arc<dyn Store>, etcd: &str) -> Self {
-        Backups { store, prefix: String::new(), etcd: etcd.to_owned() }
+    /// In a store for snapshots, which clusters may share.
+    pub fn at(store: std::sync::Arc<dyn Store>, cluster: &str, etcd: &str) -> Self {
+        Backups { store, prefix: format!("{cluster}/{etcd}/"), etcd: etcd.to_owned() }
+    }
+
+    /// Where a spec wants those of an etcd cluster: in a store that it names, or else below the cluster. `sdk` configures
+    /// AWS, if that is asked.
+    pub async fn open(
+        cluster: &ClusterStore,
+        etcd: &str,
+        place: Option<&str>,
+        context: &Context,
+        sdk: impl Future<Output = Result<SdkConfig>> + Send,
+    ) -> Result<Self> {
+        let Some(place) = place else { return Ok(Backups::of(cluster, etcd)) };
+        let location: Location = place.parse()?;
+        Ok(Backups::at(super::open(&location, context, sdk).await?, cluster.name(), etcd))
     }
 
     /// All, oldest first.
@@ -106,13 +123,13 @@ impl Backups {
         self.store.put_file(&format!("{}{name}", self.prefix), file, sha256).await
     }
 
-    /// Reads one.
-    pub async fn read(&self, name: &str) -> Result<Vec<u8>> {
-        let missing = || {
-            Error::failed(format!("there is no snapshot {name} of etcd {} in {}", self.etcd, self.store.describe()))
-                .hint("kspot etcd list")
-        };
-        Ok(self.store.get(&format!("{}{name}", self.prefix)).await?.ok_or_else(missing)?.bytes)
+    /// Reads one into a file.
+    pub async fn read(&self, name: &str, file: &mut tokio::fs::File) -> Result<()> {
+        if self.store.get_file(&format!("{}{name}", self.prefix), file).await? {
+            return Ok(());
+        }
+        Err(Error::failed(format!("there is no snapshot {name} of etcd {} in {}", self.etcd, self.store.describe()))
+            .hint("kspot etcd list"))
     }
 
     /// Removes one.

@@ -35,7 +35,8 @@ pub struct EtcdMember {
     pub token: String,
 }
 
-/// What the machines are asked to do with etcd: `etcd/wanted`. The last one counts.
+/// What the machines are asked to do with an etcd cluster: `etcd/wanted/<cluster>/restore` and `.../once`. The last one of
+/// each counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EtcdOrder {
@@ -88,9 +89,12 @@ pub struct EtcdReport {
     /// Why it says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The order that was carried out last, and what came of it.
+    /// The order of the moment that was carried out last, and what came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<EtcdOutcome>,
+    /// The same of the restore that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<EtcdOutcome>,
 }
 
 /// What came of an order.
@@ -107,15 +111,61 @@ pub struct EtcdOutcome {
     pub error: Option<String>,
 }
 
+/// Orders of one kind do not take the place of those of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Stands until every member has done it, however late its machine comes.
+    Restore,
+    /// For the member that leads, soon.
+    Once,
+}
+
+impl Wanted {
+    /// As keys have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Wanted::Restore => "restore",
+            Wanted::Once => "once",
+        }
+    }
+}
+
+impl EtcdWork {
+    /// Which kind of order it is.
+    pub fn wanted(&self) -> Wanted {
+        match self {
+            EtcdWork::Restore { .. } => Wanted::Restore,
+            EtcdWork::Backup | EtcdWork::Drill { .. } => Wanted::Once,
+        }
+    }
+}
+
+impl EtcdReport {
+    /// The alarms that the member raises, in etcd's words.
+    pub fn alarms(&self) -> Vec<String> {
+        let all = self.status.as_ref().and_then(|status| status.get("errors")?.as_array());
+        all.into_iter().flatten().filter_map(|alarm| Some(alarm.as_str()?.trim().to_owned())).collect()
+    }
+
+    /// What came of an order, as far as this member has told.
+    pub fn outcome(&self, order: &EtcdOrder) -> Option<&EtcdOutcome> {
+        let outcome = match order.what.wanted() {
+            Wanted::Restore => self.restore.as_ref(),
+            Wanted::Once => self.order.as_ref(),
+        };
+        outcome.filter(|outcome| self.etcd == order.etcd && outcome.id == order.id)
+    }
+}
+
 impl ClusterStore {
-    /// What the machines were asked to do with etcd last.
-    pub async fn etcd_order(&self) -> Result<Option<EtcdOrder>> {
-        self.document(&self.keys().etcd_wanted()).await
+    /// What the machines were asked to do with an etcd cluster last.
+    pub async fn etcd_order(&self, etcd: &str, what: Wanted) -> Result<Option<EtcdOrder>> {
+        self.document(&self.keys().etcd_wanted(etcd, what)).await
     }
 
     /// Asks the machines to do something with etcd.
     pub async fn order_etcd(&self, order: &EtcdOrder) -> Result<()> {
-        self.replace(&self.keys().etcd_wanted(), order).await
+        self.replace(&self.keys().etcd_wanted(&order.etcd, order.what.wanted()), order).await
     }
 
     /// What the machines tell of their members.

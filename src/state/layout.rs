@@ -1,5 +1,6 @@
 //! Every key that kspot reads or writes, in one place. All keys are below `<cluster>/`.
 
+use super::etcd::Wanted;
 use std::fmt;
 use std::str::FromStr;
 
@@ -142,9 +143,9 @@ impl Keys {
         self.below(&format!("etcd/members/{etcd}/{member}"))
     }
 
-    /// What the machines are asked to do with etcd.
-    pub fn etcd_wanted(&self) -> String {
-        self.below("etcd/wanted")
+    /// What the machines are asked to do with an etcd cluster.
+    pub fn etcd_wanted(&self, etcd: &str, what: Wanted) -> String {
+        self.below(&format!("etcd/wanted/{etcd}/{}", what.as_str()))
     }
 
     /// The prefix of what the machines tell of etcd's members.

@@ -15,6 +15,7 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, Object, ObjectIdentifier};
 use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
@@ -260,6 +261,15 @@ impl Store for S3 {
         }
     }
 
+    async fn get_file(&self, key: &str, file: &mut tokio::fs::File) -> Result<bool> {
+        let ask = || self.call(|client| self.read(&client, key).customize().send());
+        match content::into_file(ask, file).await {
+            Ok(()) => Ok(true),
+            Err(Missed::Refused(f)) if f.is_missing_object() => Ok(false),
+            Err(missed) => Err(self.missed(key, missed)),
+        }
+    }
+
     async fn get_if_changed(&self, key: &str, known: &Etag) -> Result<Fetched> {
         self.fetch(key, Some(known)).await
     }
@@ -351,16 +361,8 @@ impl Store for S3 {
 
 impl S3 {
     async fn fetch(&self, key: &str, known: Option<&Etag>) -> Result<Fetched> {
-        let cut_off = |e| {
-            Error::failed(format!("reading {key} in {} was cut off", self.describe()))
-                .hint("run the command again")
-                .because(e)
-        };
         let asked = content::whole(|| {
-            self.call(|client| {
-                let request = client.get_object().bucket(&self.bucket).key(self.full(key));
-                request.set_if_none_match(known.map(quoted)).customize().send()
-            })
+            self.call(|client| self.read(&client, key).set_if_none_match(known.map(quoted)).customize().send())
         });
         match asked.await {
             Ok((object, bytes)) => {
@@ -369,8 +371,21 @@ impl S3 {
             }
             Err(Missed::Refused(f)) if f.status == Some(304) => Ok(Fetched::Unchanged),
             Err(Missed::Refused(f)) if f.is_missing_object() => Ok(Fetched::Missing),
-            Err(Missed::Refused(f)) => Err(self.error(&format!("read {key}"), f)),
-            Err(Missed::CutOff(e)) => Err(cut_off(e)),
+            Err(missed) => Err(self.missed(key, missed)),
+        }
+    }
+
+    fn read(&self, client: &Client, key: &str) -> GetObjectFluentBuilder {
+        client.get_object().bucket(&self.bucket).key(self.full(key))
+    }
+
+    fn missed(&self, key: &str, missed: Missed<Failure>) -> Error {
+        match missed {
+            Missed::Refused(f) => self.error(&format!("read {key}"), f),
+            Missed::CutOff(e) => Error::failed(format!("reading {key} in {} was cut off", self.describe()))
+                .hint("run the command again")
+                .because(e),
+            Missed::NotKept(e) => Error::failed(format!("can't write what {key} holds")).because(e),
         }
     }
 }

@@ -55,12 +55,6 @@ impl ClusterStore {
             .map(|_| ())
             .map_err(|e| e.or_conflict(|| Error::conflict(format!("{key} was written by somebody else"))))
     }
-
-    /// When the newest snapshot of etcd was taken.
-    pub async fn newest_etcd_snapshot(&self) -> Result<Option<Timestamp>> {
-        let all = super::backups::Backups::of(self, "main").list().await?;
-        Ok(all.last().map(|snapshot| snapshot.when))
-    }
 }
 
 #[cfg(test)]
@@ -77,7 +71,6 @@ mod tests {
         let memory: Arc<dyn Store> = Arc::new(Memory::default());
         let store = ClusterStore::new(Arc::clone(&memory), "c.example.com").unwrap();
         assert_eq!(store.boots(&["i-1".into()]).await.unwrap(), []);
-        assert_eq!((store.etcd_created().await.unwrap(), store.newest_etcd_snapshot().await.unwrap()), (None, None));
         let status = |instance: &str| BootStatus {
             instance: instance.into(),
             phase: "downloading".into(),
@@ -92,13 +85,6 @@ mod tests {
         put("status/i-1.json", serde_json::to_vec(&status("i-1")).unwrap()).await;
         put("status/i-2.json", serde_json::to_vec(&status("i-2")).unwrap()).await;
         put("status/i-3.json", b"{".to_vec()).await;
-        put("etcd/created", br#"{"when": "2026-11-21T09:00:00Z", "token": "t", "members": {"main": ["a"]}}"#.to_vec())
-            .await;
-        put("backups/etcd/main/20261121T100000Z-a.db.gz", Vec::new()).await;
-        put("backups/etcd/main/20261121T101500Z-a.db.gz", Vec::new()).await;
-        put("backups/etcd/main/notes", Vec::new()).await;
         assert_eq!(store.boots(&["i-1".into(), "i-3".into()]).await.unwrap(), [status("i-1")]);
-        assert_eq!(store.etcd_created().await.unwrap().unwrap().when, "2026-11-21T09:00:00Z".parse().unwrap());
-        assert_eq!(store.newest_etcd_snapshot().await.unwrap(), Some("2026-11-21T10:15:00Z".parse().unwrap()));
     }
 }

@@ -6,6 +6,8 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use tokio::fs::File;
+use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
 use crate::digest::sha256;
 use crate::error::{Context, Error, Result};
@@ -150,6 +152,20 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Reads an object; `None` if there is none.
     async fn get(&self, key: &str) -> Result<Option<Blob>>;
+
+    /// Reads a large object into a file, which holds nothing else afterwards; whether there is one. A store need not hold it
+    /// in memory.
+    async fn get_file(&self, key: &str, file: &mut File) -> Result<bool> {
+        let Some(blob) = self.get(key).await? else { return Ok(false) };
+        let written = async {
+            file.rewind().await?;
+            file.set_len(0).await?;
+            file.write_all(&blob.bytes).await?;
+            file.flush().await
+        };
+        written.await.context(|| format!("can't write what {key} holds"))?;
+        Ok(true)
+    }
 
     /// Reads an object unless it still is the known version.
     async fn get_if_changed(&self, key: &str, known: &Etag) -> Result<Fetched>;

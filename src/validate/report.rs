@@ -40,6 +40,8 @@ pub enum Kind {
     Addon,
     /// A key.
     Key,
+    /// A member of etcd.
+    Etcd,
     /// The snapshots of etcd.
     Snapshots,
 }
@@ -56,6 +58,7 @@ impl Kind {
             Kind::Pod => "pod",
             Kind::Addon => "addon",
             Kind::Key => "key",
+            Kind::Etcd => "etcd member",
             Kind::Snapshots => "etcd snapshots",
         }
     }

@@ -1,7 +1,7 @@
 //! What is known of a cluster at one moment, as far as a judgement needs it: plain data, small enough for thousands of
 //! nodes.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::spec::{KubernetesVersion, Role};
@@ -24,8 +24,10 @@ pub struct View {
     pub keys: Vec<Key>,
     /// When the certificate ends that the API server shows; none if nobody could see it.
     pub serving: Option<Timestamp>,
-    /// The snapshots of etcd, if there should be any.
-    pub snapshots: Option<Snapshots>,
+    /// The snapshots of each etcd cluster, if there should be any.
+    pub snapshots: Vec<Snapshots>,
+    /// What etcd's members complain of.
+    pub alarms: Vec<Alarm>,
 }
 
 /// An instance group.
@@ -261,11 +263,24 @@ pub struct Key {
     pub expires: Timestamp,
 }
 
-/// Etcd's snapshots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The snapshots of an etcd cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshots {
+    /// The etcd cluster.
+    pub etcd: String,
     /// Since when there should be some: when etcd was seeded.
     pub since: Timestamp,
-    /// The newest.
-    pub newest: Option<Timestamp>,
+    /// The newest; or why nobody can tell.
+    pub newest: Result<Option<Timestamp>, String>,
+    /// How often one is to be taken.
+    pub interval: SignedDuration,
+}
+
+/// An alarm that a member of etcd raises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// The member: `main/a`.
+    pub member: String,
+    /// What it complains of, in etcd's words.
+    pub what: String,
 }

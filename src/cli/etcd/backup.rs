@@ -31,13 +31,12 @@ impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<u8> {
         let (site, specs) = session.site(None).await?;
         let store = open(&site.store, specs.cluster.name())?;
-        // Says so if there is no such etcd cluster.
-        etcd::snapshots(&site, &store, &specs.cluster, &self.etcd).await?;
+        etcd::named(&store, &etcd::clusters(&specs), &self.etcd)?;
         let order = etcd::order(&session.context, &store, &self.etcd, EtcdWork::Backup).await?;
         let waiting = session.ui.waiting("the member that leads takes a snapshot");
         let told = etcd::answers(&store, &order, 1, self.wait.to_std()).await?;
         drop(waiting);
-        let name = told.iter().find_map(|r| r.order.as_ref()?.done.clone()).unwrap_or_default();
+        let name = told.into_iter().find_map(|outcome| outcome.done).unwrap_or_default();
         session.ui.data(name);
         Ok(0)
     }

@@ -35,7 +35,8 @@ impl Args {
         let store = open(&site.store, specs.cluster.name())?;
         let now = session.context.now();
         let mut listing = Listing::new("snapshots", ["snapshot", "taken", "member", "size"].map(Column::new));
-        for snapshot in etcd::snapshots(&site, &store, &specs.cluster, &self.etcd).await? {
+        let clusters = etcd::clusters(&specs);
+        for snapshot in etcd::snapshots(&site, &store, etcd::named(&store, &clusters, &self.etcd)?).await? {
             let cells = [
                 snapshot.name.as_str().into(),
                 ago(now, snapshot.when).into(),

@@ -49,7 +49,9 @@ impl Args {
         let (site, specs) = session.site(None).await?;
         let cluster = specs.cluster.name();
         let store = open(&site.store, cluster)?;
-        let snapshot = etcd::snapshot(&site, &store, &specs.cluster, (&self.etcd, &self.id)).await?;
+        let clusters = etcd::clusters(&specs);
+        let of = etcd::named(&store, &clusters, &self.etcd)?;
+        let snapshot = etcd::snapshot(&site, &store, of, &self.id).await?;
         let name = snapshot.name.clone();
         let taken = ago(session.context.now(), snapshot.when);
         if self.drill {
@@ -58,7 +60,7 @@ impl Args {
             let waiting = session.ui.waiting("the member that leads restores it beside its data");
             let told = etcd::answers(&store, &order, 1, self.wait.to_std()).await?;
             drop(waiting);
-            session.ui.data(told.iter().find_map(|r| r.order.as_ref()?.done.clone()).unwrap_or_default());
+            session.ui.data(told.into_iter().find_map(|outcome| outcome.done).unwrap_or_default());
             return Ok(0);
         }
         session
@@ -68,8 +70,7 @@ impl Args {
         if !self.yes && !session.ui.type_name(&question, cluster, "--yes")? {
             return Err(Error::failed(format!("etcd of cluster {cluster} is left as it is")));
         }
-        let members =
-            specs.cluster.spec.etcd_clusters.iter().find(|e| e.name == self.etcd).map_or(0, |e| e.etcd_members.len());
+        let members = of.etcd_members.len();
         let order =
             etcd::order(&session.context, &store, &self.etcd, EtcdWork::Restore { snapshot: name.clone() }).await?;
         let waiting = session.ui.waiting(&format!("{members} members begin again"));

@@ -36,7 +36,7 @@ impl Args {
         let now = session.context.now();
         let columns = ["etcd", "member", "state", "instance", "version", "size", "revision", "told", "volume"];
         let mut listing = Listing::new("members", columns.map(Column::new));
-        for member in etcd::members(&store, &specs.cluster).await? {
+        for member in etcd::members(&store, &etcd::clusters(&specs)).await? {
             let said = |name: &str| member.report.as_ref().and_then(|r| r.status.as_ref()?.get(name)).cloned();
             let text = |value: Option<Value>| {
                 value.map_or_else(|| "-".to_owned(), |v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
@@ -70,6 +70,12 @@ fn state(member: &Member, now: jiff::Timestamp) -> String {
     }
     if let Some(error) = &report.error {
         return error.clone();
+    }
+    if let Some(why) = report.restore.as_ref().and_then(|restore| restore.error.as_ref()) {
+        return format!("not restored: {why}");
+    }
+    if let Some(alarm) = report.alarms().first() {
+        return alarm.clone();
     }
     let leads = report.status.as_ref().and_then(|s| s.get("leads")).and_then(Value::as_bool).unwrap_or_default();
     if leads { "leader" } else { "follower" }.to_owned()

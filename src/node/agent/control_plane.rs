@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::report::Keeper;
 use super::step::{Step, take, until, wait, walk};
 use super::steps::etcd::EtcdPods;
-use super::steps::keys::{Keys, PKI};
+use super::steps::keys::Keys;
 use super::steps::kubeadm::{ClusterParts, ControlPlanePods};
 use super::steps::kubelet::{self, Kubelet};
 use super::steps::services::Service;
@@ -179,12 +179,8 @@ async fn text(birth: &Birth, path: &str) -> Result<String> {
 }
 
 async fn quorum(birth: &Birth, cp: &ControlPlane) -> Result<()> {
-    let authorities = text(birth, &format!("{}/ca.crt", crate::node::etcd::manifest::PKI)).await?;
-    let certificate = text(birth, &format!("{PKI}/apiserver-etcd-client.crt")).await?;
-    let key = text(birth, &format!("{PKI}/apiserver-etcd-client.key")).await?;
-    let trust = Trust::new(&authorities, Some((&certificate, &key)))?;
     for etcd in &cp.etcd {
-        Client::new(etcd, trust.clone()).has_quorum().await?;
+        Client::of(birth.host.as_ref(), etcd).await?.has_quorum().await?;
     }
     Ok(())
 }

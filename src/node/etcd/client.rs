@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
+use crate::node::agent::steps::keys::PKI;
 use crate::node::configuration::Etcd;
+use crate::node::host::Host;
 use crate::node::https::Trust;
 
 /// What a member says of itself.
@@ -39,6 +41,17 @@ pub struct Client {
 }
 
 impl Client {
+    /// The member that this machine runs, with the certificate that the API server has for etcd.
+    pub async fn of(host: &dyn Host, etcd: &Etcd) -> Result<Self> {
+        let text = async |path: String| -> Result<String> {
+            host.text(&path).await?.ok_or_else(|| Error::failed(format!("{path} is not there")))
+        };
+        let authorities = text(format!("{}/ca.crt", super::manifest::PKI)).await?;
+        let certificate = text(format!("{PKI}/apiserver-etcd-client.crt")).await?;
+        let key = text(format!("{PKI}/apiserver-etcd-client.key")).await?;
+        Ok(Client::new(etcd, Trust::new(&authorities, Some((&certificate, &key)))?))
+    }
+
     /// The member that this machine runs; `trust` has a certificate that etcd takes.
     pub fn new(etcd: &Etcd, trust: Trust) -> Self {
         Client { trust, port: etcd.client_port, what: format!("etcd {} member {}", etcd.name, etcd.member) }
@@ -101,7 +114,7 @@ impl Client {
                 .and_then(Value::as_array)
                 .into_iter()
                 .flatten()
-                .map(ToString::to_string)
+                .filter_map(|alarm| alarm.as_str().map(str::to_owned))
                 .collect(),
         })
     }

@@ -4,7 +4,7 @@
 //! * [`manifest`]: the static pod of a member. Pure.
 //! * [`names`]: the members' host names on every machine of the control plane.
 //! * [`client`]: what is asked of a running member. [`snapshot`]: a copy of what it holds.
-//! * [`restore`]: all members begin again with a snapshot.
+//! * [`volume`]: what is on a member's volume. [`restore`]: all members begin again with a snapshot.
 
 pub mod client;
 pub mod manifest;
@@ -12,3 +12,4 @@ pub mod names;
 pub mod restore;
 pub mod seed;
 pub mod snapshot;
+pub mod volume;

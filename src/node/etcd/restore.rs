@@ -3,25 +3,40 @@
 //! All members do the same at the same time, each on its own volume, under a new cluster token: a member that still runs
 //! on the old data is no longer one of them. The store's revision jumps ahead, so that nobody who watches takes an old
 //! object for a new one.
+//!
+//! A journal on the volume says how far it is. Data is only ever moved, never removed, and moved once: whatever ends in
+//! the middle goes on where it was, on this machine or on the next one that the volume is attached to.
 
-use std::io::Read;
+use std::io::{Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
+use serde::{Deserialize, Serialize};
 
-use super::manifest::{MANIFESTS, VOLUMES, data, file};
-use super::snapshot::is_whole;
+use super::manifest::{MANIFESTS, data, file};
+use super::snapshot::Whole;
+use super::volume;
 use crate::error::{Context, Error, Result};
+use crate::node::agent::steps::runtime::SOCKET;
 use crate::node::configuration::Etcd;
 use crate::node::host::{Command, Host};
 use crate::state::backups::Backups;
 
-/// The file on the volume that holds the id of the last restore.
-const DONE: &str = "restored";
+/// The file on the volume that tells how far the last restore is.
+const JOURNAL: &str = "restore.json";
+
+/// The directory on the volume that a restore makes, and then puts in the data's place.
+pub(super) const FRESH: &str = "restoring";
+
+/// The directory on the volume that a drill makes.
+const DRILL: &str = "drill";
 
 /// Where manifests wait while their pods are stopped.
 const ASIDE: &str = "/var/lib/kspot/stopped";
+
+/// Where a snapshot is before it is unpacked: a disk, where `/tmp` may be memory.
+const SCRATCH: &str = "/var/tmp";
 
 /// How long pods may take to stop, in looks of half a second.
 const LOOKS: usize = 240;
@@ -40,6 +55,37 @@ pub struct Content {
     pub revision: u64,
 }
 
+/// How far a restore is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// The new data is being made.
+    Preparing,
+    /// The new data is whole; it is not in its place yet, or that is not written down.
+    Prepared,
+    /// The new data is in its place.
+    Done,
+}
+
+/// What the journal says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Journal {
+    /// The restore's id, its token.
+    pub id: String,
+    /// The snapshot.
+    pub snapshot: String,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// The journal of the last restore of an etcd cluster's member on this machine; none if there never was one.
+pub async fn journal(host: &dyn Host, etcd: &str) -> Result<Option<Journal>> {
+    let path = volume::mount_point(etcd).join(JOURNAL);
+    let Some(text) = host.text(&path).await? else { return Ok(None) };
+    serde_json::from_str(&text).map(Some).context(|| format!("{} can't be understood", path.display()))
+}
+
 /// The restore of one member.
 pub struct Restore<'a> {
     /// The member.
@@ -54,7 +100,7 @@ pub struct Restore<'a> {
 
 impl Restore<'_> {
     fn volume(&self) -> PathBuf {
-        Path::new(VOLUMES).join(&self.etcd.name)
+        volume::mount_point(&self.etcd.name)
     }
 
     /// Whether it was done, to its end: the volume says so, and the pods are back.
@@ -64,61 +110,96 @@ impl Restore<'_> {
                 return Ok(false);
             }
         }
-        self.has_begun_again(host).await
+        Ok(self.stage(host).await? == Some(Stage::Done))
     }
 
-    async fn has_begun_again(&self, host: &dyn Host) -> Result<bool> {
-        host.holds(self.volume().join(DONE), self.id).await
+    /// How far this one is; none if the last one was another.
+    async fn stage(&self, host: &dyn Host) -> Result<Option<Stage>> {
+        let journal = journal(host, &self.etcd.name).await?;
+        Ok(journal.filter(|journal| journal.id == self.id).map(|journal| journal.stage))
     }
 
-    /// Does it. What was begun and not ended is done again; but data is put in place once only.
+    async fn note(&self, host: &dyn Host, stage: Stage) -> Result<()> {
+        // Before the journal says so it is on the disk.
+        host.run(&Command::new("sync", ["--file-system", &self.volume().display().to_string()])).await?;
+        let journal = Journal { id: self.id.to_owned(), snapshot: self.snapshot.to_owned(), stage };
+        let text = serde_json::to_vec(&journal).context(|| "can't write the journal of a restore".to_owned())?;
+        host.replace(&self.volume().join(JOURNAL), &text, 0o600).await
+    }
+
+    /// Does it, from where it is.
     pub async fn run(&self, host: &dyn Host) -> Result<()> {
-        if self.has_begun_again(host).await? {
+        let (now, fresh) = (data(self.etcd), self.volume().join(FRESH).display().to_string());
+        let before = format!("{now}.before-{}", self.id);
+        let there = async |path: &str| host.exists(Path::new(path)).await;
+        let mut stage = self.stage(host).await?;
+        // Both moves were made, and only that was not written down.
+        let moved = there(&now).await? && there(&before).await? && !there(&fresh).await?;
+        if stage == Some(Stage::Prepared) && moved {
+            self.note(host, Stage::Done).await?;
+            stage = Some(Stage::Done);
+        }
+        if stage == Some(Stage::Done) {
             return self.start(host).await;
         }
-        let fresh = self.prepared(host).await?;
-        self.stop(host).await?;
-        let (now, before) = (data(self.etcd), format!("{}.before-{}", data(self.etcd), self.id));
-        // Not again, when it was done before and its end was not written down: that would be the restored data.
-        if !host.exists(Path::new(&before)).await? {
-            host.run(&Command::new("mv", [now.as_str(), before.as_str()])).await?;
-        } else {
-            host.run(&Command::new("rm", ["-rf", "--one-file-system", now.as_str()])).await?;
+        if stage != Some(Stage::Prepared) || !there(&fresh).await? {
+            self.note(host, Stage::Preparing).await?;
+            self.prepare(host, &fresh).await?;
+            self.note(host, Stage::Prepared).await?;
         }
-        host.run(&Command::new("mv", [fresh.as_str(), now.as_str()])).await?;
-        host.replace(&self.volume().join(DONE), self.id.as_bytes(), 0o600).await?;
+        if let Err(error) = self.stop(host).await {
+            // Nothing has been moved: the member goes on with what it has.
+            return Err(match self.start(host).await {
+                Ok(()) => error,
+                Err(and) => error.detail(and.chain()),
+            });
+        }
+        if there(&now).await? {
+            if there(&before).await? {
+                return Err(Error::failed(format!("{now} is there again, though it was moved to {before}"))
+                    .hint(format!("compare them: if a member has begun with nothing in {now}, move that away")));
+            }
+            host.run(&Command::new("mv", ["--no-target-directory", &now, &before])).await?;
+        }
+        host.run(&Command::new("mv", ["--no-target-directory", &fresh, &now])).await?;
+        self.note(host, Stage::Done).await?;
         self.start(host).await
     }
 
     /// Restores beside the data and reads that back.
     pub async fn drill(&self, host: &dyn Host) -> Result<Content> {
-        let fresh = self.prepared(host).await?;
-        let db = format!("{fresh}/member/snap/db");
-        let said = self.etcdutl(host, &["snapshot", "status", &db, "--write-out", "json"]).await;
-        host.run(&Command::new("rm", ["-rf", "--one-file-system", fresh.as_str()])).await?;
+        let fresh = self.volume().join(DRILL).display().to_string();
+        let said = self.tried(host, &fresh).await;
+        remove(host, &fresh).await?;
         serde_json::from_str(said?.trim())
             .map_err(|e| Error::failed("what etcdutl says of the snapshot can't be read").because(e))
     }
 
-    /// A directory on the volume with what the member is to begin with.
-    async fn prepared(&self, host: &dyn Host) -> Result<String> {
-        let packed = self.backups.read(self.snapshot).await?;
-        let mut whole = Vec::new();
-        let broken = || format!("snapshot {} can't be unpacked", self.snapshot);
-        GzDecoder::new(packed.as_slice()).read_to_end(&mut whole).context(broken)?;
-        if !is_whole(&whole) {
-            return Err(Error::failed(format!("snapshot {} is damaged: it does not end in its sum", self.snapshot))
-                .hint("choose another one: kspot etcd list"));
-        }
+    async fn tried(&self, host: &dyn Host, directory: &str) -> Result<String> {
+        self.prepare(host, directory).await?;
+        let db = format!("{directory}/member/snap/db");
+        self.etcdutl(host, &["snapshot", "status", &db, "--write-out", "json"]).await
+    }
+
+    /// Fills a directory on the volume with what the member is to begin with.
+    async fn prepare(&self, host: &dyn Host, directory: &str) -> Result<()> {
+        let failed = || format!("can't keep snapshot {} in {SCRATCH}", self.snapshot);
+        let mut packed = tokio::fs::File::from_std(tempfile::tempfile_in(SCRATCH).context(failed)?);
+        self.backups.read(self.snapshot, &mut packed).await?;
+        let mut packed = packed.into_std().await;
+        packed.seek(SeekFrom::Start(0)).context(failed)?;
         let file = self.volume().join("snapshot.db");
-        host.replace(&file, &whole, 0o600).await?;
-        let fresh = self.volume().join("restoring").display().to_string();
-        host.run(&Command::new("rm", ["-rf", "--one-file-system", fresh.as_str()])).await?;
-        let args = self.arguments(&file.display().to_string(), &fresh);
+        let whole = Whole::new(GzDecoder::new(std::io::BufReader::new(packed)));
+        host.fill(&file, Box::new(whole), 0o600).await.map_err(|e| {
+            e.context(format!("snapshot {} can't be unpacked", self.snapshot))
+                .hint("if it is damaged, choose another one: kspot etcd list")
+        })?;
+        remove(host, directory).await?;
+        let args = self.arguments(&file.display().to_string(), directory);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        self.etcdutl(host, &args).await?;
+        let made = self.etcdutl(host, &args).await;
         host.remove(&file).await?;
-        Ok(fresh)
+        made.map(|_| ())
     }
 
     fn arguments(&self, file: &str, directory: &str) -> Vec<String> {
@@ -145,15 +226,29 @@ impl Restore<'_> {
         let volume = self.volume().display().to_string();
         let mount = format!("type=bind,src={volume},dst={volume},options=rbind:rw");
         let container = format!("kspot-etcdutl-{}", self.etcd.name);
-        let remove =
-            |what: &'static str| Command::new("/usr/local/bin/ctr", ["--namespace", "k8s.io", what, "rm", &container]);
-        // What a run that was killed left behind.
-        for what in ["tasks", "containers"] {
-            host.output(&remove(what)).await?;
+        let ctr = |args: &[&str]| {
+            Command::new("/usr/local/bin/ctr", ["--namespace", "k8s.io"].into_iter().chain(args.iter().copied()))
+        };
+        self.image(host).await?;
+        // What a run that was killed left behind: it may still be writing.
+        for gone in [&["tasks", "rm", "--force", &container][..], &["containers", "rm", &container]] {
+            host.output(&ctr(gone)).await?;
         }
-        let run = ["--namespace", "k8s.io", "run", "--rm", "--mount", &mount, &self.etcd.image, &container, "etcdutl"];
-        let command = Command::new("/usr/local/bin/ctr", run.into_iter().chain(args.iter().copied()));
-        host.run(&command.within(PATIENCE)).await
+        let run = ["run", "--rm", "--mount", &mount, &self.etcd.image, &container, "etcdutl"];
+        let all: Vec<&str> = run.into_iter().chain(args.iter().copied()).collect();
+        host.run(&ctr(&all).within(PATIENCE)).await
+    }
+
+    /// The image is here: on a machine that has just come the kubelet has not pulled it yet.
+    async fn image(&self, host: &dyn Host) -> Result<()> {
+        let endpoint = format!("unix://{SOCKET}");
+        let crictl = |verb: &str| {
+            Command::new("/usr/local/bin/crictl", ["--runtime-endpoint", &endpoint, verb, &self.etcd.image])
+        };
+        if !host.output(&crictl("inspecti")).await?.is_ok() {
+            host.run(&crictl("pull").within(PATIENCE)).await?;
+        }
+        Ok(())
     }
 
     /// The pods that use the member, and the member.
@@ -186,7 +281,14 @@ impl Restore<'_> {
             "etcd --name={} .*--listen-client-urls=https://127.0.0.1:{}",
             self.etcd.member, self.etcd.client_port
         );
-        Ok(host.output(&Command::new("pgrep", ["--full", &pattern])).await?.is_ok())
+        let looked = host.output(&Command::new("pgrep", ["--full", &pattern])).await?;
+        match looked.code {
+            Some(0) => Ok(true),
+            // "No processes matched", as its manual has it.
+            Some(1) => Ok(false),
+            _ => Err(Error::failed(format!("pgrep can't tell whether etcd {} runs", self.etcd.name))
+                .detail(looked.stderr.trim())),
+        }
     }
 
     async fn start(&self, host: &dyn Host) -> Result<()> {
@@ -197,6 +299,11 @@ impl Restore<'_> {
         }
         Ok(())
     }
+}
+
+/// Removes a directory that only we made.
+async fn remove(host: &dyn Host, directory: &str) -> Result<()> {
+    host.run(&Command::new("rm", ["-rf", "--one-file-system", directory])).await.map(|_| ())
 }
 
 #[cfg(test)]
@@ -211,6 +318,7 @@ mod tests {
 
     use super::*;
     use crate::node::configuration::Configuration;
+    use crate::node::etcd::seed::{Data, NOTE, Note, Volume};
     use crate::node::host::Output;
     use crate::node::host::fake::{Fake, failed, ok};
     use crate::state::memory::Memory;
@@ -224,17 +332,28 @@ mod tests {
         configuration.control_plane.unwrap().etcd.remove(0)
     }
 
-    async fn backups(content: &[u8]) -> Backups {
-        let whole = [content, Sha256::digest(content).as_slice()].concat();
+    /// The store of snapshots that holds this, packed.
+    async fn store(content: &[u8]) -> Backups {
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-        packed.write_all(&whole).unwrap();
+        packed.write_all(content).unwrap();
         let store: Arc<dyn Store> = Arc::new(Memory::default());
-        store.put(NAME, &packed.finish().unwrap(), Precondition::None).await.unwrap();
-        Backups::at(store, "main")
+        let key = format!("c.example.com/main/{NAME}");
+        store.put(&key, &packed.finish().unwrap(), Precondition::None).await.unwrap();
+        Backups::at(store, "c.example.com", "main")
     }
 
-    /// A machine whose member holds "old"; its `fails`-th program fails, as if the machine lost power there.
-    fn machine(etcd: &Etcd, fails: usize) -> Fake {
+    async fn backups(content: &[u8]) -> Backups {
+        store(&[content, Sha256::digest(content).as_slice()].concat()).await
+    }
+
+    /// When a machine loses power: at its n-th program, before or after that has done anything.
+    #[derive(Clone, Copy)]
+    struct Cut(usize, bool);
+
+    const NEVER: Cut = Cut(usize::MAX, false);
+
+    /// A machine whose member holds "old".
+    fn machine(etcd: &Etcd, Cut(at, after): Cut) -> Fake {
         let host = Fake::default();
         host.put(format!("{}/member/db", data(etcd)), "old");
         host.put(file(etcd), "etcd's pod");
@@ -243,11 +362,14 @@ mod tests {
         let program = |name: &str, does: fn(&Fake, &Command) -> Output| {
             let counter = Arc::clone(&counter);
             host.program(name, move |host, command| {
-                if counter.fetch_add(1, Ordering::SeqCst) == fails { failed(1, "power") } else { does(host, command) }
+                let cut = counter.fetch_add(1, Ordering::SeqCst) == at;
+                let done = if cut && !after { None } else { Some(does(host, command)) };
+                if cut { failed(101, "power") } else { done.unwrap() }
             });
         };
         program("mv", |host, command| {
-            host.rename(&command.args[0], &command.args[1]);
+            let [.., from, to] = command.args.as_slice() else { panic!("{}", command.line()) };
+            host.rename(from, to);
             ok("")
         });
         program("rm", |host, command| {
@@ -261,38 +383,108 @@ mod tests {
             }
             None => ok("{\"totalKey\": 7, \"revision\": 42}"),
         });
+        program("sync", |_, _| ok(""));
         program("pgrep", |_, _| failed(1, ""));
         host
     }
 
-    /// Whichever of its programs fails, the next try ends as if none had: the snapshot is in place, what was before is
-    /// beside it, and the pods run.
+    fn holds(host: &Fake, etcd: &Etcd) -> (Option<String>, Option<String>) {
+        let of = |directory: String| host.get(format!("{directory}/member/db"));
+        (of(data(etcd)), of(format!("{}.before-new", data(etcd))))
+    }
+
+    /// Wherever it loses power, the next try ends as if it had not: the snapshot is in place, what was before is beside
+    /// it, and the pods run. No look at the machine in between finds a member that may begin with nothing.
     #[tokio::test]
     async fn a_restore_survives_a_power_cut_anywhere() {
         let (etcd, backups) = (etcd(), backups(b"database").await);
         let restore = Restore { etcd: &etcd, backups: &backups, snapshot: NAME, id: "new" };
         let mut cuts = 0;
-        for fails in 0..40 {
-            let host = machine(&etcd, fails);
+        for cut in (0..40).flat_map(|at| [Cut(at, false), Cut(at, true)]) {
+            let host = machine(&etcd, cut);
+            let note = Note { cluster: "c".into(), etcd: "main".into(), member: "a".into(), token: "t".into() };
+            host.put(volume::mount_point("main").join(NOTE), serde_json::to_string(&note).unwrap());
             if restore.run(&host).await.is_err() {
                 cuts += 1;
-                assert!(!restore.is_done(&host).await.unwrap());
+                let found = volume::content(&host, "main").await.unwrap();
+                assert!(matches!(found, Volume::Noted { data: Data::There | Data::Aside, .. }), "{} {found:?}", cut.0);
                 restore.run(&host).await.unwrap();
             }
             assert!(restore.is_done(&host).await.unwrap());
-            assert_eq!(host.get(format!("{}/member/db", data(&etcd))).as_deref(), Some("restored"), "{fails}");
-            assert_eq!(host.get(format!("{}.before-new/member/db", data(&etcd))).as_deref(), Some("old"), "{fails}");
-            assert_eq!(host.get(file(&etcd)).as_deref(), Some("etcd's pod"), "{fails}");
+            assert_eq!(holds(&host, &etcd), (Some("restored".into()), Some("old".into())), "{}", cut.0);
+            assert_eq!(host.get(file(&etcd)).as_deref(), Some("etcd's pod"), "{}", cut.0);
             assert_eq!(host.get(format!("{MANIFESTS}/kube-apiserver.yaml")).as_deref(), Some("the API server's pod"));
         }
-        assert!(cuts > 5, "{cuts}");
+        assert!(cuts > 20, "{cuts}");
+    }
+
+    /// A restore that is over never touches what the member has written since.
+    #[tokio::test]
+    async fn a_restore_is_done_once() {
+        let (etcd, backups) = (etcd(), backups(b"database").await);
+        let host = machine(&etcd, NEVER);
+        let restore = Restore { etcd: &etcd, backups: &backups, snapshot: NAME, id: "new" };
+        restore.run(&host).await.unwrap();
+        host.put(format!("{}/member/db", data(&etcd)), "written since");
+        restore.run(&host).await.unwrap();
+        assert_eq!(holds(&host, &etcd), (Some("written since".into()), Some("old".into())));
+    }
+
+    /// A second restore takes over from one that was cut off; what was there at first stays beside it.
+    #[tokio::test]
+    async fn a_restore_takes_over() {
+        let (etcd, backups) = (etcd(), backups(b"database").await);
+        let mut cuts = 0;
+        for at in 0..40 {
+            let host = machine(&etcd, Cut(at, true));
+            let first = Restore { etcd: &etcd, backups: &backups, snapshot: NAME, id: "new" };
+            if first.run(&host).await.is_ok() {
+                continue;
+            }
+            cuts += 1;
+            let second = Restore { id: "newer", ..first };
+            second.run(&host).await.unwrap();
+            assert!(second.is_done(&host).await.unwrap());
+            assert_eq!(host.get(format!("{}/member/db", data(&etcd))).as_deref(), Some("restored"), "{at}");
+            let older = holds(&host, &etcd).1.or(host.get(format!("{}.before-newer/member/db", data(&etcd))));
+            assert_eq!(older.as_deref(), Some("old"), "{at}");
+        }
+        assert!(cuts > 10, "{cuts}");
+    }
+
+    /// An etcd that does not stop, or of which nobody can tell, keeps its data and runs on.
+    #[tokio::test]
+    async fn what_runs_is_not_moved() {
+        let (etcd, backups) = (etcd(), backups(b"database").await);
+        let host = machine(&etcd, NEVER);
+        host.program("pgrep", |_, _| failed(2, "invalid pattern"));
+        let restore = Restore { etcd: &etcd, backups: &backups, snapshot: NAME, id: "new" };
+        let said = restore.run(&host).await.unwrap_err().chain();
+        assert!(said.contains("pgrep can't tell whether etcd main runs"), "{said}");
+        assert_eq!(holds(&host, &etcd), (Some("old".into()), None));
+        assert!(host.get(file(&etcd)).is_some(), "its pod is back");
+    }
+
+    /// A member that has begun with nothing meanwhile is not thrown away.
+    #[tokio::test]
+    async fn two_lives_are_not_mixed() {
+        let (etcd, backups) = (etcd(), backups(b"database").await);
+        let restore = Restore { etcd: &etcd, backups: &backups, snapshot: NAME, id: "new" };
+        let host = machine(&etcd, NEVER);
+        restore.prepare(&host, &volume::mount_point("main").join(FRESH).display().to_string()).await.unwrap();
+        restore.note(&host, Stage::Prepared).await.unwrap();
+        host.rename(&data(&etcd), &format!("{}.before-new", data(&etcd)));
+        host.put(format!("{}/member/db", data(&etcd)), "blank");
+        let said = restore.run(&host).await.unwrap_err().chain();
+        assert!(said.contains("is there again"), "{said}");
+        assert_eq!(holds(&host, &etcd), (Some("blank".into()), Some("old".into())));
     }
 
     /// A drill reads the snapshot back and leaves everything as it was.
     #[tokio::test]
     async fn a_drill_changes_nothing() {
         let (etcd, backups) = (etcd(), backups(b"database").await);
-        let host = machine(&etcd, 99);
+        let host = machine(&etcd, NEVER);
         let restore = Restore { etcd: &etcd, backups: &backups, snapshot: NAME, id: "drill" };
         assert_eq!(restore.drill(&host).await.unwrap(), Content { keys: 7, revision: 42 });
         assert_eq!(host.get(format!("{}/member/db", data(&etcd))).as_deref(), Some("old"));
@@ -307,15 +499,11 @@ mod tests {
     /// A damaged snapshot is refused before anything is stopped.
     #[tokio::test]
     async fn a_damaged_snapshot_stops_nothing() {
-        let etcd = etcd();
-        let store: Arc<dyn Store> = Arc::new(Memory::default());
-        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-        packed.write_all(b"not a database").unwrap();
-        store.put(NAME, &packed.finish().unwrap(), Precondition::None).await.unwrap();
-        let backups = Backups::at(store, "main");
-        let host = machine(&etcd, 99);
+        let (etcd, backups) = (etcd(), store(b"not a database, and much longer than its sum would be").await);
+        let host = machine(&etcd, NEVER);
         let restore = Restore { etcd: &etcd, backups: &backups, snapshot: NAME, id: "new" };
         assert!(restore.run(&host).await.unwrap_err().chain().contains("is damaged"));
-        assert_eq!(host.ran(), [""; 0]);
+        assert!(host.ran().iter().all(|line| line.starts_with("sync")));
+        assert_eq!(holds(&host, &etcd), (Some("old".into()), None));
     }
 }

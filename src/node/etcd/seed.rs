@@ -58,15 +58,26 @@ pub enum Volume {
     Noted {
         /// Its note.
         note: Note,
-        /// Whether etcd has written to it.
-        data: bool,
+        /// What etcd has written to it.
+        data: Data,
     },
+}
+
+/// The data on a volume that kspot made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// None: etcd has never written.
+    None,
+    /// In its place.
+    There,
+    /// Not in its place: a restore was cut off, and is to be ended.
+    Aside,
 }
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Go on with the data that is there.
+    /// Go on with the data that is there, or that a restore puts there. Nothing is made in its place.
     Continue,
     /// Begin with nothing: format if the volume is blank, write the note, then both markers, then start.
     Seed {
@@ -89,11 +100,9 @@ pub fn decide(
         {
             return Err(of_another(me, note));
         }
-        Volume::Noted { note, data: true } if marker.is_some_and(|m| m.token != note.token) => {
-            return Err(older(me));
-        }
-        Volume::Noted { data: true, .. } => return Ok(Decision::Continue),
-        Volume::Noted { note, data: false } => Some(note),
+        Volume::Noted { note, data: Data::None } => Some(note),
+        Volume::Noted { note, .. } if marker.is_some_and(|m| m.token != note.token) => return Err(older(me)),
+        Volume::Noted { .. } => return Ok(Decision::Continue),
         Volume::Blank | Volume::Unknown { .. } => None,
     };
     match (marker, note) {
@@ -168,7 +177,7 @@ mod tests {
         EtcdMember { when: "2026-11-21T09:00:00Z".parse().unwrap(), volume: "vol-1".into(), token: token.into() }
     }
 
-    fn noted(member: &str, token: &str, data: bool) -> Volume {
+    fn noted(member: &str, token: &str, data: Data) -> Volume {
         let note = Note { cluster: "c".into(), etcd: "main".into(), member: member.into(), token: token.into() };
         Volume::Noted { note, data }
     }
@@ -191,10 +200,12 @@ mod tests {
         assert_eq!(decided(&Volume::Blank, None, None), seed);
         assert_eq!(decided(&Volume::Unknown { holds: vec![] }, None, None), seed, "formatted, then killed");
         assert_eq!(decided(&Volume::Blank, Some(&created), None), seed, "the last member of a new cluster");
-        assert_eq!(decided(&noted("a", "x", false), None, None), again);
-        assert_eq!(decided(&noted("a", "x", false), Some(&created), Some(&marker("x"))), again);
-        assert_eq!(decided(&noted("a", "x", true), Some(&created), Some(&marker("x"))), Ok(Decision::Continue));
-        assert_eq!(decided(&noted("a", "x", true), None, None), Ok(Decision::Continue), "the store was lost");
+        assert_eq!(decided(&noted("a", "x", Data::None), None, None), again);
+        assert_eq!(decided(&noted("a", "x", Data::None), Some(&created), Some(&marker("x"))), again);
+        assert_eq!(decided(&noted("a", "x", Data::There), Some(&created), Some(&marker("x"))), Ok(Decision::Continue));
+        let cut_off = noted("a", "x", Data::Aside);
+        assert_eq!(decided(&cut_off, Some(&created), Some(&marker("x"))), Ok(Decision::Continue), "in a restore");
+        assert_eq!(decided(&noted("a", "x", Data::There), None, None), Ok(Decision::Continue), "the store was lost");
     }
 
     /// What would lose data or split the cluster is refused, and it says why.
@@ -206,9 +217,10 @@ mod tests {
             assert!(said.contains(why), "{said}");
         };
         refused(&Volume::Blank, Some(&marker("x")), "its volume here is blank");
-        refused(&noted("a", "y", false), Some(&marker("x")), "its volume here is blank");
-        refused(&noted("a", "y", true), Some(&marker("x")), "another life");
-        refused(&noted("b", "x", true), Some(&marker("x")), "belongs to member b");
+        refused(&noted("a", "y", Data::None), Some(&marker("x")), "its volume here is blank");
+        refused(&noted("a", "y", Data::There), Some(&marker("x")), "another life");
+        refused(&noted("a", "y", Data::Aside), Some(&marker("x")), "another life");
+        refused(&noted("b", "x", Data::There), Some(&marker("x")), "belongs to member b");
         refused(&Volume::Unknown { holds: vec!["home".into()] }, None, "did not make (home)");
         let before = created(BTreeMap::from([("main".into(), vec!["a".into()])]));
         assert!(decided(&Volume::Blank, Some(&before), None).unwrap_err().contains("seeded with the members a,"));
@@ -221,7 +233,8 @@ mod tests {
             volume in prop_oneof![
                 Just(Volume::Blank),
                 Just(Volume::Unknown { holds: vec![] }),
-                ("[ab]", "[xy]", any::<bool>()).prop_map(|(m, t, d)| noted(&m, &t, d)),
+                ("[ab]", "[xy]", prop_oneof![Just(Data::None), Just(Data::There), Just(Data::Aside)])
+                    .prop_map(|(m, t, d)| noted(&m, &t, d)),
             ],
             is_created in any::<bool>(),
             token in proptest::option::of("[xy]"),
@@ -231,9 +244,9 @@ mod tests {
             let decided = decided(&volume, is_created.then_some(&created), marker.as_ref());
             if let Ok(Decision::Seed { .. }) = decided {
                 let never_wrote = match (&marker, &volume) {
-                    (None, Volume::Noted { data, .. }) => !data,
+                    (None, Volume::Noted { data, .. }) => *data == Data::None,
                     (None, _) => true,
-                    (Some(marker), Volume::Noted { note, data: false }) => note.token == marker.token,
+                    (Some(marker), Volume::Noted { note, data: Data::None }) => note.token == marker.token,
                     (Some(_), _) => false,
                 };
                 prop_assert!(never_wrote);

@@ -1,7 +1,8 @@
 //! Takes a snapshot of a running member, checks it, and packs it into a file.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -60,18 +61,38 @@ impl Check {
     }
 }
 
-/// Whether this is a whole snapshot.
-pub fn is_whole(bytes: &[u8]) -> bool {
-    let mut check = Check::new();
-    check.add(bytes);
-    check.matches()
+/// A snapshot as it is read. The end of one that is not whole is an error.
+pub struct Whole<R> {
+    inner: R,
+    check: Option<Check>,
+}
+
+impl<R> Whole<R> {
+    /// Of this, unpacked.
+    pub fn new(inner: R) -> Self {
+        Whole { inner, check: Some(Check::new()) }
+    }
+}
+
+impl<R: Read> Read for Whole<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        if n > 0 {
+            if let Some(check) = &mut self.check {
+                check.add(&buffer[..n]);
+            }
+        } else if !buffer.is_empty() && self.check.take().is_some_and(|check| !check.matches()) {
+            return Err(std::io::Error::new(ErrorKind::InvalidData, "it is damaged: it does not end in its sum"));
+        }
+        Ok(n)
+    }
 }
 
 /// Takes one into a file, packed; its size unpacked.
 pub async fn take(client: &Client, file: &Path) -> Result<u64> {
     let doing = || format!("can't write {}", file.display());
     let answer = client.open("/v3/maintenance/snapshot", &serde_json::json!({})).await?;
-    let mut out = GzEncoder::new(File::create(file).context(doing)?, Compression::fast());
+    let mut out = GzEncoder::new(secret(file).context(doing)?, Compression::fast());
     let (mut check, mut pending) = (Check::new(), Vec::new());
     let mut body = answer.into_body();
     loop {
@@ -101,6 +122,15 @@ pub async fn take(client: &Client, file: &Path) -> Result<u64> {
     Ok(length)
 }
 
+/// A new file that nobody else may read: every Secret of the cluster is in it.
+fn secret(file: &Path) -> std::io::Result<File> {
+    match std::fs::remove_file(file) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    File::options().write(true).create_new(true).mode(0o600).open(file)
+}
+
 fn part(client: &Client, line: &[u8]) -> Result<Vec<u8>> {
     let odd = |why: String| Error::failed(format!("the snapshot of {}: {why}", client.what()));
     let line: Line = serde_json::from_slice(line).map_err(|e| odd(format!("a line can't be read: {e}")))?;
@@ -120,14 +150,15 @@ mod tests {
     fn the_sum_is_checked() {
         let content = b"a database".to_vec();
         let whole = [content.clone(), Sha256::digest(&content).to_vec()].concat();
-        assert!(is_whole(&whole));
+        let read = |bytes: &[u8]| std::io::copy(&mut Whole::new(bytes), &mut std::io::sink()).is_ok();
+        assert!(read(&whole));
         for size in 1..whole.len() {
             let mut check = Check::new();
             whole.chunks(size).for_each(|part| check.add(part));
             assert!(check.matches());
         }
-        assert!(!is_whole(&whole[..whole.len() - 1]));
-        assert!(!is_whole(&[whole.as_slice(), b"x"].concat()));
-        assert!(!is_whole(b""));
+        assert!(!read(&whole[..whole.len() - 1]));
+        assert!(!read(&[whole.as_slice(), b"x"].concat()));
+        assert!(!read(b""));
     }
 }

@@ -1,13 +1,14 @@
 //! A machine in memory: its files are a map, its programs do what a test says, and what was run is remembered.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
 
 use super::{Command, Host, Output};
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 
 /// What a program does.
 type Program = Box<dyn Fn(&Fake, &Command) -> Output + Send + Sync>;
@@ -96,6 +97,12 @@ impl Host for Fake {
         self.check(path)?;
         self.files.lock().unwrap().insert(path.into(), (content.to_vec(), mode));
         Ok(())
+    }
+
+    async fn fill(&self, path: &Path, mut content: Box<dyn Read + Send>, mode: u32) -> Result<()> {
+        let mut all = Vec::new();
+        content.read_to_end(&mut all).context(|| format!("can't write {}", path.display()))?;
+        self.replace(path, &all, mode).await
     }
 
     async fn rewrite(&self, path: &Path, content: &[u8]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The real machine.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::process::Stdio;
@@ -25,20 +25,13 @@ impl Host for Machine {
     }
 
     async fn replace(&self, path: &Path, content: &[u8], mode: u32) -> Result<()> {
-        let doing = || format!("can't write {}", path.display());
-        let dir = path.parent().unwrap_or(Path::new("/"));
-        tokio::fs::create_dir_all(dir).await.context(doing)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".kspot-")
-            .permissions(std::fs::Permissions::from_mode(mode))
-            .tempfile_in(dir)
-            .context(doing)?;
-        std::io::Write::write_all(&mut file, content).context(doing)?;
-        // Whoever opened it with another umask: the mode is meant as it is.
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).context(doing)?;
-        file.as_file().sync_all().context(doing)?;
-        file.persist(path).context(doing)?;
-        Ok(())
+        write(path, content, mode)
+    }
+
+    async fn fill(&self, path: &Path, content: Box<dyn Read + Send>, mode: u32) -> Result<()> {
+        let (to, interrupted) = (path.to_owned(), format!("writing {} was interrupted", path.display()));
+        let written = tokio::task::spawn_blocking(move || write(&to, content, mode)).await;
+        written.map_err(|e| Error::failed(interrupted).because(e))?
     }
 
     async fn rewrite(&self, path: &Path, content: &[u8]) -> Result<()> {
@@ -94,4 +87,19 @@ impl Host for Machine {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(Output { code: ended.status.code(), stdout: text(ended.stdout), stderr: text(ended.stderr) })
     }
+}
+/// Into a file beside it, which then takes its place.
+fn write(path: &Path, mut content: impl Read, mode: u32) -> Result<()> {
+    let doing = || format!("can't write {}", path.display());
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(dir).context(doing)?;
+    let mode = std::fs::Permissions::from_mode(mode);
+    let builder = tempfile::Builder::new().prefix(".kspot-").permissions(mode.clone()).tempfile_in(dir);
+    let mut file = builder.context(doing)?;
+    std::io::copy(&mut content, &mut file).context(doing)?;
+    // Whoever opened it with another umask: the mode is meant as it is.
+    file.as_file().set_permissions(mode).context(doing)?;
+    file.as_file().sync_all().context(doing)?;
+    file.persist(path).context(doing)?;
+    Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! [`machine`] is the real one; tests have one in memory, which records what is run.
 
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
@@ -82,6 +83,9 @@ pub trait Host: Send + Sync {
 
     /// Replaces a file at once, so that nobody ever reads half of it, and makes the directories above it.
     async fn replace(&self, path: &Path, content: &[u8], mode: u32) -> Result<()>;
+
+    /// The same with what a reader gives, however much that is; if the reader fails, nothing is replaced.
+    async fn fill(&self, path: &Path, content: Box<dyn Read + Send>, mode: u32) -> Result<()>;
 
     /// Writes a file in its place, for those who hold it open or have it mounted.
     async fn rewrite(&self, path: &Path, content: &[u8]) -> Result<()>;

@@ -3,7 +3,6 @@
 //! None of it needs the API server. Where one is enough for all, the member that leads does it: there is one at most.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -13,17 +12,14 @@ use crate::cloud::aws::sdk_config;
 use crate::digest::sha256_of;
 use crate::error::{Context, Error, Result};
 use crate::node::agent::Birth;
-use crate::node::agent::steps::keys::PKI;
 use crate::node::configuration::Etcd;
 use crate::node::etcd::client::{Client, Status};
-use crate::node::etcd::manifest;
-use crate::node::etcd::restore::Restore;
-use crate::node::etcd::snapshot;
-use crate::node::https::Trust;
+use crate::node::etcd::restore::{Restore, Stage, journal};
+use crate::node::etcd::{snapshot, volume};
 use crate::spec::duration::GoDuration;
+use crate::state::ClusterStore;
 use crate::state::backups::{self, Backups};
-use crate::state::etcd::{EtcdOrder, EtcdOutcome, EtcdReport, EtcdWork};
-use crate::state::{ClusterStore, Location};
+use crate::state::etcd::{EtcdOrder, EtcdOutcome, EtcdReport, EtcdWork, Wanted};
 
 /// How often orders are looked for.
 const EVERY: Duration = Duration::from_secs(10);
@@ -40,15 +36,22 @@ const SCRATCH: &str = "/var/lib/kspot/snapshot";
 /// Watches over one member until it is stopped.
 pub async fn follow(birth: &Birth, store: &ClusterStore, etcd: &Etcd, stop: CancellationToken) {
     let mut told: Option<EtcdReport> = None;
-    let mut outcome: Option<EtcdOutcome> = None;
+    let mut orders = Orders::default();
     loop {
         let status = status(birth, etcd).await;
-        match carry_out(birth, store, etcd, status.as_ref().ok(), outcome.as_ref()).await {
-            Ok(Some(done)) => outcome = Some(done),
-            Ok(None) => {}
-            Err(e) => tracing::warn!(etcd = etcd.name, error = e.chain(), "etcd's orders and snapshots wait"),
+        let leads = status.as_ref().is_ok_and(|s| s.leads);
+        let keeper = Keeper { birth, store, etcd };
+        // None of these keeps another from being done.
+        if let Err(e) = keeper.restore(&mut orders).await {
+            tracing::warn!(etcd = etcd.name, error = e.chain(), "restores wait");
         }
-        let report = report(birth, etcd, status, outcome.clone());
+        if let Err(e) = keeper.once(&mut orders, leads).await {
+            tracing::warn!(etcd = etcd.name, error = e.chain(), "orders wait");
+        }
+        if leads && let Err(e) = keeper.snapshots().await {
+            tracing::warn!(etcd = etcd.name, error = e.chain(), "snapshots wait");
+        }
+        let report = report(birth, etcd, status, &orders);
         if told.as_ref().is_none_or(|told| is_news(told, &report)) {
             match store.report_etcd(&report).await {
                 Ok(()) => told = Some(report),
@@ -62,22 +65,47 @@ pub async fn follow(birth: &Birth, store: &ClusterStore, etcd: &Etcd, stop: Canc
     }
 }
 
+/// What this process knows of orders.
+#[derive(Debug, Default)]
+struct Orders {
+    once: Last,
+    restore: Last,
+}
+
+/// The last order of a kind.
+#[derive(Debug, Default)]
+struct Last {
+    /// The one that was there when this process looked first; empty if there was none.
+    found: Option<String>,
+    /// What came of the last one that was carried out.
+    outcome: Option<EtcdOutcome>,
+}
+
+impl Last {
+    /// Whether an order came while this process was there: who gave it waits for an answer.
+    fn is_new(&mut self, order: Option<&EtcdOrder>) -> bool {
+        let id = order.map(|order| order.id.clone()).unwrap_or_default();
+        let found = self.found.get_or_insert_with(|| id.clone());
+        *found != id
+    }
+
+    fn told(&mut self, order: &EtcdOrder, done: Result<String>) {
+        let (done, error) = match done {
+            Ok(done) => (Some(done), None),
+            Err(e) => {
+                tracing::warn!(etcd = order.etcd, error = e.chain(), "an order was not carried out");
+                (None, Some(e.chain()))
+            }
+        };
+        self.outcome = Some(EtcdOutcome { id: order.id.clone(), done, error });
+    }
+}
+
 async fn status(birth: &Birth, etcd: &Etcd) -> Result<Status> {
-    client(birth, etcd).await?.status().await
+    Client::of(birth.host.as_ref(), etcd).await?.status().await
 }
 
-/// A client with the API server's certificate for etcd.
-async fn client(birth: &Birth, etcd: &Etcd) -> Result<Client> {
-    let text = async |path: String| -> Result<String> {
-        birth.host.text(&path).await?.ok_or_else(|| Error::failed(format!("{path} is not there")))
-    };
-    let authorities = text(format!("{}/ca.crt", manifest::PKI)).await?;
-    let certificate = text(format!("{PKI}/apiserver-etcd-client.crt")).await?;
-    let key = text(format!("{PKI}/apiserver-etcd-client.key")).await?;
-    Ok(Client::new(etcd, Trust::new(&authorities, Some((&certificate, &key)))?))
-}
-
-fn report(birth: &Birth, etcd: &Etcd, status: Result<Status>, order: Option<EtcdOutcome>) -> EtcdReport {
+fn report(birth: &Birth, etcd: &Etcd, status: Result<Status>, orders: &Orders) -> EtcdReport {
     let (status, error) = match status {
         Ok(status) => (serde_json::to_value(status).ok(), None),
         Err(e) => (None, Some(e.chain())),
@@ -89,101 +117,152 @@ fn report(birth: &Birth, etcd: &Etcd, status: Result<Status>, order: Option<Etcd
         when: birth.context.now(),
         status,
         error,
-        order,
+        order: orders.once.outcome.clone(),
+        restore: orders.restore.outcome.clone(),
     }
 }
 
 /// Whether there is more to tell than that time went by.
 fn is_news(told: &EtcdReport, now: &EtcdReport) -> bool {
-    let leads = |report: &EtcdReport| report.status.as_ref().and_then(|s| s.get("leads").cloned());
-    let changed = told.error.is_some() != now.error.is_some() || told.order != now.order || leads(told) != leads(now);
-    changed || now.when.duration_since(told.when) >= TELL
-}
-
-/// The order that is open, and the snapshot that is due.
-async fn carry_out(
-    birth: &Birth,
-    store: &ClusterStore,
-    etcd: &Etcd,
-    status: Option<&Status>,
-    last: Option<&EtcdOutcome>,
-) -> Result<Option<EtcdOutcome>> {
-    let leads = status.is_some_and(|s| s.leads);
-    let backups = backups(birth, store, etcd).await?;
-    let order = store.etcd_order().await?.filter(|order| order.etcd == etcd.name);
-    if let Some(order) = order.filter(|order| last.is_none_or(|last| last.id != order.id))
-        && let Some(outcome) = obey(birth, etcd, &backups, &order, leads).await
-    {
-        return Ok(Some(outcome));
-    }
-    if leads {
-        let days = etcd.backups.retention_days;
-        let interval: GoDuration = etcd.backups.interval.parse().map_err(Error::failed)?;
-        let all = backups.list().await?;
-        let age = all.last().map(|newest| birth.context.now().duration_since(newest.when));
-        if age.is_none_or(|age| age.unsigned_abs() >= interval.to_std()) {
-            back_up(birth, etcd, &backups).await?;
-            for old in backups::expired(&all, birth.context.now(), days) {
-                backups.remove(&old.name).await?;
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// Carries an order out, if it is for this machine; what came of it.
-async fn obey(birth: &Birth, etcd: &Etcd, backups: &Backups, order: &EtcdOrder, leads: bool) -> Option<EtcdOutcome> {
-    let restore = |snapshot| Restore { etcd, backups, snapshot, id: &order.id };
-    let host = birth.host.as_ref();
-    // One member does what concerns the data alone; nobody waits any more for what was ordered long ago.
-    let is_old = birth.context.now().duration_since(order.when) > WAITED_FOR;
-    if !matches!(order.what, EtcdWork::Restore { .. }) && (!leads || is_old) {
-        return None;
-    }
-    let done: Result<String> = match &order.what {
-        EtcdWork::Backup => back_up(birth, etcd, backups).await,
-        EtcdWork::Drill { snapshot } => {
-            let found = restore(snapshot).drill(host).await;
-            found.map(|c| format!("{snapshot} can be restored: {} keys at revision {}", c.keys, c.revision))
-        }
-        EtcdWork::Restore { snapshot } => {
-            let restore = restore(snapshot);
-            async {
-                if !restore.is_done(host).await? {
-                    tracing::warn!(etcd = etcd.name, snapshot, "the member begins again with a snapshot");
-                    restore.run(host).await?;
-                }
-                Ok(format!("began again with {snapshot}"))
-            }
-            .await
-        }
+    let of = |report: &EtcdReport| {
+        let said = |name| report.status.as_ref().and_then(|s| s.get(name).cloned());
+        (said("leads"), said("errors"), report.error.is_some(), report.order.clone(), report.restore.clone())
     };
-    Some(match done {
-        Ok(done) => EtcdOutcome { id: order.id.clone(), done: Some(done), error: None },
-        Err(e) => {
-            tracing::warn!(etcd = etcd.name, error = e.chain(), "an order was not carried out");
-            EtcdOutcome { id: order.id.clone(), done: None, error: Some(e.chain()) }
+    of(told) != of(now) || now.when.duration_since(told.when) >= TELL
+}
+
+/// One member, and what it takes to look after it.
+struct Keeper<'a> {
+    birth: &'a Birth,
+    store: &'a ClusterStore,
+    etcd: &'a Etcd,
+}
+
+impl Keeper<'_> {
+    /// Brings the member back to the snapshot that the standing order names, unless it was; what fails is tried again.
+    async fn restore(&self, orders: &mut Orders) -> Result<()> {
+        let (host, etcd) = (self.birth.host.as_ref(), self.etcd);
+        // Before the boot has mounted the volume, nothing on it can be judged.
+        let note = volume::note(host, &etcd.name).await?;
+        if note.is_none_or(|n| n.cluster != self.store.name() || n.etcd != etcd.name || n.member != etcd.member) {
+            return Ok(());
         }
-    })
-}
+        let order = self.store.etcd_order(&etcd.name, Wanted::Restore).await?;
+        let is_new = orders.restore.is_new(order.as_ref());
+        let backups = self.backups().await?;
+        let Some((order, snapshot)) = order.as_ref().and_then(|order| match &order.what {
+            EtcdWork::Restore { snapshot } => Some((order, snapshot)),
+            EtcdWork::Backup | EtcdWork::Drill { .. } => None,
+        }) else {
+            return self.end_restore(&backups).await;
+        };
+        let seeded = self.store.etcd_member(&etcd.name, &etcd.member).await?;
+        if seeded.is_some_and(|seeded| order.when < seeded.when) {
+            // One of another life of the cluster; or somebody's clock is late.
+            if is_new {
+                let why = "by the clock of who ordered it, that was before the member was seeded: order it again";
+                orders.restore.told(order, Err(Error::failed(why)));
+            }
+            return Ok(());
+        }
+        let restore = Restore { etcd, backups: &backups, snapshot, id: &order.id };
+        if !restore.is_done(host).await? {
+            tracing::warn!(etcd = etcd.name, snapshot, "the member begins again with a snapshot");
+            let done = restore.run(host).await;
+            orders.restore.told(order, done.map(|()| format!("began again with {snapshot}")));
+        } else if orders.restore.outcome.as_ref().is_none_or(|last| last.id != order.id) {
+            orders.restore.told(order, Ok(format!("began again with {snapshot}")));
+        }
+        Ok(())
+    }
 
-/// Takes a snapshot and keeps it; its name.
-async fn back_up(birth: &Birth, etcd: &Etcd, backups: &Backups) -> Result<String> {
-    let name = backups::name(birth.context.now(), &etcd.member);
-    let file = Path::new(SCRATCH).with_extension(&etcd.name);
-    let size = snapshot::take(&client(birth, etcd).await?, &file).await?;
-    let sum = sha256_of(&file).context(|| format!("can't read {}", file.display()))?;
-    backups.keep(&name, &file, &sum).await?;
-    birth.host.remove(&file).await?;
-    tracing::info!(etcd = etcd.name, name, size, "a snapshot was taken");
-    Ok(name)
-}
+    /// Ends what was begun by an order that is no more.
+    async fn end_restore(&self, backups: &Backups) -> Result<()> {
+        let host = self.birth.host.as_ref();
+        let Some(journal) = journal(host, &self.etcd.name).await? else { return Ok(()) };
+        let restore = Restore { etcd: self.etcd, backups, snapshot: &journal.snapshot, id: &journal.id };
+        if journal.stage == Stage::Preparing || restore.is_done(host).await? {
+            return Ok(());
+        }
+        restore.run(host).await
+    }
 
-/// Where the snapshots are: below the cluster, or where the spec says.
-async fn backups(birth: &Birth, store: &ClusterStore, etcd: &Etcd) -> Result<Backups> {
-    let Some(place) = &etcd.backups.store else { return Ok(Backups::of(store, &etcd.name)) };
-    let location: Location = place.parse()?;
-    let aws = async { Ok(sdk_config(Some(&birth.boot.region)).await) };
-    let there: Arc<dyn crate::state::Store> = crate::state::open(&location, &birth.context, aws).await?;
-    Ok(Backups::at(there, &etcd.name))
+    /// Carries out what the member that leads does for all, once.
+    async fn once(&self, orders: &mut Orders, leads: bool) -> Result<()> {
+        let order = self.store.etcd_order(&self.etcd.name, Wanted::Once).await?;
+        let is_new = orders.once.is_new(order.as_ref());
+        let Some(order) = order else { return Ok(()) };
+        if !leads || orders.once.outcome.as_ref().is_some_and(|last| last.id == order.id) {
+            return Ok(());
+        }
+        let age = self.birth.context.now().duration_since(order.when);
+        if age > WAITED_FOR {
+            if is_new {
+                let why =
+                    format!("by this machine's clock it was ordered {} minutes ago: order it again", age.as_mins());
+                orders.once.told(&order, Err(Error::failed(why)));
+            }
+            return Ok(());
+        }
+        let backups = self.backups().await?;
+        let done = match &order.what {
+            EtcdWork::Backup => self.back_up(&backups).await,
+            EtcdWork::Drill { snapshot } | EtcdWork::Restore { snapshot } => {
+                let restore = Restore { etcd: self.etcd, backups: &backups, snapshot, id: &order.id };
+                let found = restore.drill(self.birth.host.as_ref()).await;
+                found.map(|c| format!("{snapshot} can be restored: {} keys at revision {}", c.keys, c.revision))
+            }
+        };
+        orders.once.told(&order, done);
+        Ok(())
+    }
+
+    /// Takes the snapshot that is due, and lets go of those that need not be kept.
+    async fn snapshots(&self) -> Result<()> {
+        let (now, backups) = (self.birth.context.now(), self.backups().await?);
+        let interval: GoDuration = self.etcd.backups.interval.parse().map_err(Error::failed)?;
+        let all = backups.list().await?;
+        let age = all.last().map(|newest| now.duration_since(newest.when));
+        if age.is_some_and(|age| age.unsigned_abs() < interval.to_std()) {
+            return Ok(());
+        }
+        self.back_up(&backups).await?;
+        let expired = backups::expired(&all, now, self.etcd.backups.retention_days);
+        let mut kept = Vec::new();
+        for old in expired {
+            // One that can't go, since it is locked perhaps, must not keep the others.
+            if let Err(e) = backups.remove(&old.name).await {
+                kept.push(e.context(format!("snapshot {} stays", old.name)));
+            }
+        }
+        match kept.split_first() {
+            None => Ok(()),
+            Some((first, rest)) => {
+                Err(Error::failed(format!("{} old snapshots stay", rest.len() + 1)).detail(first.chain()))
+            }
+        }
+    }
+
+    /// Takes a snapshot and keeps it; its name.
+    async fn back_up(&self, backups: &Backups) -> Result<String> {
+        let (host, etcd) = (self.birth.host.as_ref(), self.etcd);
+        let name = backups::name(self.birth.context.now(), &etcd.member);
+        let file = Path::new(SCRATCH).with_extension(&etcd.name);
+        let size = snapshot::take(&Client::of(host, etcd).await?, &file).await?;
+        let summed = file.clone();
+        let sum = tokio::task::spawn_blocking(move || sha256_of(&summed)).await;
+        let sum = sum.map_err(|e| Error::failed("summing a snapshot was interrupted").because(e))?;
+        let kept = backups.keep(&name, &file, &sum.context(|| format!("can't read {}", file.display()))?).await;
+        // It holds every Secret of the cluster: it does not stay here.
+        host.remove(&file).await?;
+        kept?;
+        tracing::info!(etcd = etcd.name, name, size, "a snapshot was taken");
+        Ok(name)
+    }
+
+    /// Where the snapshots are: below the cluster, or where the spec says.
+    async fn backups(&self) -> Result<Backups> {
+        let sdk = async { Ok(sdk_config(Some(&self.birth.boot.region)).await) };
+        Backups::open(self.store, &self.etcd.name, self.etcd.backups.store.as_deref(), &self.birth.context, sdk).await
+    }
 }

@@ -9,7 +9,7 @@ use crate::spec::instance_group::{InstanceGroup, Role};
 use crate::spec::version::KubernetesVersion;
 
 pub(super) const CLUSTER_RULES: &[ClusterRule] =
-    &[main_exists_once, members_are_odd_and_unique, one_member_per_group, versions_agree, backups_are_apart];
+    &[main_exists_once, members_are_odd_and_unique, one_member_per_group, versions_agree, backups_are_in_s3];
 
 /// etcd's clusters with their paths; none when the default is taken.
 fn clusters<'s>(specs: &Specs<'s>) -> impl Iterator<Item = (String, &'s EtcdCluster)> {
@@ -70,13 +70,17 @@ fn one_member_per_group(specs: &Specs, report: &mut Report) {
     }
 }
 
+/// The oldest minor and patch release of etcd 3 that has `/livez`, `/readyz` and `--bump-revision`, as its changelog says.
+const OLDEST: (u32, u32) = (5, 11);
+
 fn versions_agree(specs: &Specs, report: &mut Report) {
     let mut first: Option<&str> = None;
     for (path, version) in clusters(specs).filter_map(|(p, c)| Some((format!("{p}.version"), c.version.as_deref()?))) {
         let parsed = version.parse::<KubernetesVersion>();
-        let supported = parsed.is_ok_and(|v| v.major == 3 && v.minor >= 5);
+        let supported = parsed.is_ok_and(|v| v.major == 3 && (v.minor, v.patch) >= OLDEST);
         report.require(supported, path.clone(), || {
-            format!("{version:?} is not a release of etcd 3.5 or newer, such as 3.6.12")
+            let (minor, patch) = OLDEST;
+            format!("{version:?} is not a release of etcd 3.{minor}.{patch} or newer, such as 3.6.12")
         });
         let first = *first.get_or_insert(version);
         report.require(first == version, path, || {
@@ -85,12 +89,10 @@ fn versions_agree(specs: &Specs, report: &mut Report) {
     }
 }
 
-fn backups_are_apart(specs: &Specs, report: &mut Report) {
-    let mut stores = BTreeSet::new();
+fn backups_are_in_s3(specs: &Specs, report: &mut Report) {
     for (path, cluster) in clusters(specs) {
         let Some(store) = cluster.backups.as_ref().and_then(|b| b.backup_store.as_deref()) else { continue };
         let path = format!("{path}.backups.backupStore");
-        report.require(store.starts_with("s3://"), path.clone(), || format!("{store:?} is not an s3:// address"));
-        report.require(stores.insert(store), path, || format!("{store} is the store of another etcd cluster"));
+        report.require(store.starts_with("s3://"), path, || format!("{store:?} is not an s3:// address"));
     }
 }

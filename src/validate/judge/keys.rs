@@ -1,4 +1,4 @@
-//! What ends or grows old by itself: the certificates of the authorities and of the API server, the snapshots of etcd.
+//! What ends by itself: the certificates of the authorities and of the API server.
 
 use jiff::SignedDuration;
 
@@ -6,9 +6,6 @@ use super::{Case, Kind, Severity, Subject};
 
 /// From then on before its end a key is worth a warning.
 pub const SOON: SignedDuration = SignedDuration::from_hours(60 * 24);
-
-/// A snapshot is taken every 15 minutes; this many of them may fail in a row.
-const OLD: SignedDuration = SignedDuration::from_hours(1);
 
 pub(super) fn check(case: &mut Case<'_>) {
     let view = case.view;
@@ -24,15 +21,6 @@ pub(super) fn check(case: &mut Case<'_>) {
         case.say(severity, Subject::new(Kind::Key, &key.name).since(Some(key.expires)), message);
     }
     serving(case);
-    let Some(snapshots) = view.snapshots else { return };
-    let newest = snapshots.newest.unwrap_or(snapshots.since);
-    if case.age(newest) > OLD {
-        let message = match snapshots.newest {
-            Some(_) => "the newest is older than an hour",
-            None => "there is none, and etcd was seeded more than an hour ago",
-        };
-        case.say(Severity::Warning, Subject::new(Kind::Snapshots, "etcd").since(Some(newest)), message);
-    }
 }
 
 /// The API server's own certificate, which its machine makes anew in the last third of its year: that it ends soon is a

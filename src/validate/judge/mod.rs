@@ -2,6 +2,7 @@
 
 mod addons;
 mod control_plane;
+mod etcd;
 mod groups;
 mod keys;
 mod members;
@@ -38,6 +39,7 @@ pub fn judge(view: &View, rules: Rules) -> Report {
     let groups = groups::check(&mut case);
     members::check(&mut case);
     keys::check(&mut case);
+    etcd::check(&mut case);
     if let Ok(kubernetes) = &view.kubernetes {
         control_plane::check(&mut case, kubernetes);
         pods::check(&mut case, kubernetes);

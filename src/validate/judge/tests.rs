@@ -7,7 +7,7 @@ use super::*;
 use crate::spec::{KubernetesVersion, Role};
 use crate::validate::member::BOOT;
 use crate::validate::view::{
-    Addon, Boot, CloudGroup, Critical, Group, Key, Kubernetes, Machine, Node, NotReady, Part, PartState, Pod,
+    Addon, Alarm, Boot, CloudGroup, Critical, Group, Key, Kubernetes, Machine, Node, NotReady, Part, PartState, Pod,
     PodStatus, Shortage, Snapshots,
 };
 
@@ -89,7 +89,8 @@ fn well() -> View {
         }),
         keys: Vec::new(),
         serving: Some(NOW + SignedDuration::from_hours(24 * 61)),
-        snapshots: None,
+        snapshots: Vec::new(),
+        alarms: Vec::new(),
     }
 }
 
@@ -360,9 +361,9 @@ fn versions() {
     );
 }
 
-/// Keys that end soon are warned of, those that ended block; snapshots that grow old are warned of.
+/// Keys that end soon are warned of, those that ended block.
 #[test]
-fn keys_and_snapshots() {
+fn signing_keys() {
     let mut view = well();
     let day = SignedDuration::from_hours(24);
     view.keys = vec![
@@ -370,13 +371,41 @@ fn keys_and_snapshots() {
         Key { name: "front-proxy-ca 0001".into(), expires: NOW - day },
         Key { name: "kubernetes-ca 0001".into(), expires: NOW + day * 61 },
     ];
-    view.snapshots = Some(Snapshots { since: ago(600), newest: Some(ago(61)) });
     assert_eq!(
         said(&view),
         [
             "blocks: key front-proxy-ca 0001: has expired",
             "warning: key etcd-ca 0001: expires soon: rotate it with create, promote and distrust keypair",
-            "warning: etcd snapshots etcd: the newest is older than an hour",
+        ]
+    );
+}
+
+/// Snapshots that grow old are warned of, each etcd cluster's by its own interval; an alarm blocks, as a full database does
+/// that looks well otherwise.
+#[test]
+fn snapshots_and_alarms() {
+    let mut view = well();
+    let of = |etcd: &str, newest, minutes| Snapshots {
+        etcd: etcd.into(),
+        since: ago(600),
+        newest,
+        interval: SignedDuration::from_mins(minutes),
+    };
+    view.snapshots = vec![
+        of("main", Ok(Some(ago(61))), 15),
+        of("events", Ok(Some(ago(61))), 360),
+        of("leases", Ok(None), 15),
+        of("locked", Err("you may not list s3://elsewhere".into()), 15),
+    ];
+    view.alarms = vec![Alarm { member: "main/a".into(), what: "memberID:7 alarm:NOSPACE".into() }];
+    assert_eq!(
+        said(&view),
+        [
+            "blocks: etcd member main/a: raises an alarm: memberID:7 alarm:NOSPACE: its database is full, and nothing can \
+             be written: delete what is not needed, compact, defragment and disarm",
+            "warning: etcd snapshots leases: there is none, and etcd was seeded more than 1h ago",
+            "warning: etcd snapshots locked: you may not list s3://elsewhere",
+            "warning: etcd snapshots main: the newest is older than 1h",
         ]
     );
 }

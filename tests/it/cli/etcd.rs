@@ -3,6 +3,7 @@
 
 use kspot::context::Context;
 use kspot::state::ClusterStore;
+use kspot::state::etcd::{EtcdWork, Wanted};
 use serde_json::json;
 
 use super::Desk;
@@ -45,15 +46,45 @@ async fn an_operator_looks_after_etcd() {
     assert!(desk.fails(2, "etcd restore 20261121T22 --drill").contains("2 snapshots begin with"));
     assert!(desk.fails(1, "etcd restore 2027 --drill").contains("there is no snapshot 2027"));
     // Nobody answers; the order stands.
-    assert!(desk.fails(1, "etcd restore 20261121T220000Z --drill --wait 1s").contains("0 of 1 members have answered"));
-    let order = store.etcd_order().await.unwrap().unwrap();
+    assert!(desk.fails(1, "etcd restore 20261121T220000Z --drill --wait 1s").contains("0 of 1 members have done it"));
+    let order = store.etcd_order("main", Wanted::Once).await.unwrap().unwrap();
     put("status/etcd/main/a.json", &told(true, Some(&order.id))).await;
-    let members = kspot::state::etcd::EtcdWork::Drill { snapshot: "20261121T220000Z-a.db.gz".into() };
+    let members = EtcdWork::Drill { snapshot: "20261121T220000Z-a.db.gz".into() };
     assert_eq!((order.what, order.who.as_str().split('@').next().unwrap()), (members, "ann"));
     assert!(desk.ok("etcd status -o json").stdout.contains("can be restored: 7 keys"));
     // Without a terminal, and without --yes, nothing is restored.
     assert!(!desk.fails(2, "etcd restore 20261121T220000Z").is_empty());
-    assert_eq!(store.etcd_order().await.unwrap().unwrap().id, order.id);
+    assert_eq!(store.etcd_order("main", Wanted::Once).await.unwrap().unwrap().id, order.id);
+}
+
+/// A restore waits for every member, and outlasts what else is ordered; a spec that leaves etcd to the default has it, too.
+#[tokio::test]
+async fn a_restore_stands() {
+    let desk = Desk::new().small();
+    desk.ok("unset cluster spec.etcdClusters");
+    let store = store(&desk).await;
+    let put = async |key: &str, text: &str| {
+        let key = format!("{}/{key}", super::CLUSTER);
+        store.store().put(&key, text.as_bytes(), kspot::state::Precondition::None).await.unwrap();
+    };
+    let members = json!({"main": ["control-plane"], "events": ["control-plane"]});
+    put("etcd/created", &json!({"when": "2026-11-21T09:00:00Z", "token": "t", "members": members}).to_string()).await;
+    put("backups/etcd/events/20261121T220000Z-a.db.gz", "snapshot").await;
+    assert!(desk.ok("etcd list --etcd events").stdout.contains("20261121T220000Z-a.db.gz"));
+    let said = desk.fails(1, "etcd restore 2026 --etcd events --yes --wait 1s");
+    assert!(said.contains("0 of 1 members have done it") && said.contains("the order stands"), "{said}");
+    let order = store.etcd_order("events", Wanted::Restore).await.unwrap().unwrap();
+    assert!(desk.fails(1, "etcd backup --etcd events --wait 1s").contains("0 of 1 members have done it"));
+    assert_eq!(store.etcd_order("events", Wanted::Restore).await.unwrap(), Some(order.clone()));
+    assert_eq!(store.etcd_order("main", Wanted::Restore).await.unwrap(), None);
+    // A member that could not is told of, and waited for.
+    let report = json!({
+        "etcd": "events", "member": "control-plane", "instance": "i-1", "when": jiff::Timestamp::now(),
+        "restore": {"id": order.id, "error": "no space left on device"},
+    });
+    put("status/etcd/events/control-plane.json", &report.to_string()).await;
+    let said = desk.ok("etcd status").stdout;
+    assert!(said.contains("not restored: no space left on device"), "{said}");
 }
 
 /// An update puts the agent that its machines fetch into the store, once.

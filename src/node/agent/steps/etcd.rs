@@ -9,6 +9,7 @@ use crate::node::agent::report::Reporter;
 use crate::node::agent::step::Step;
 use crate::node::configuration::Etcd;
 use crate::node::etcd::manifest::{file, manifest};
+use crate::node::etcd::restore::{Stage, journal};
 use crate::node::host::Host;
 use crate::state::ClusterStore;
 
@@ -37,6 +38,12 @@ impl Step for EtcdPods {
         let unmarked = || Error::failed("etcd has members here, but the store has no marker that it was seeded");
         let created = self.store.etcd_created().await?.ok_or_else(unmarked)?;
         for etcd in &self.etcd {
+            let last = journal(host, &etcd.name).await?;
+            if let Some(restore) = last.filter(|restore| restore.stage == Stage::Prepared) {
+                // Its pod would begin beside what is being moved; kspot-keep ends it and starts the pod.
+                return Err(Error::failed(format!("etcd {} is being restored with {}", etcd.name, restore.snapshot))
+                    .hint("journalctl -u kspot-keep"));
+            }
             let text = manifest(etcd, &self.address.to_string(), &created.token)?;
             host.ensure(file(etcd), &text, 0o600).await?;
         }

@@ -12,8 +12,8 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::node::agent::report::Reporter;
 use crate::node::agent::step::Step;
-use crate::node::etcd::manifest::VOLUMES;
 use crate::node::etcd::seed::{DATA, Decision, Me, NOTE, Note, Volume, decide};
+use crate::node::etcd::volume;
 use crate::node::host::{Command, Host};
 use crate::state::ClusterStore;
 use crate::state::etcd::{EtcdCreated, EtcdMember};
@@ -46,7 +46,7 @@ pub struct MemberVolume {
 
 impl MemberVolume {
     fn mount_point(&self) -> PathBuf {
-        Path::new(VOLUMES).join(&self.etcd)
+        volume::mount_point(&self.etcd)
     }
 
     fn data(&self) -> PathBuf {
@@ -59,25 +59,9 @@ impl MemberVolume {
         Ok(mounts.lines().any(|line| line.split(' ').nth(1) == point.to_str()))
     }
 
-    async fn note(&self, host: &dyn Host) -> Result<Option<Note>> {
-        let file = self.mount_point().join(NOTE);
-        let Some(text) = host.text(&file).await? else { return Ok(None) };
-        serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|e| Error::failed(format!("{} can't be read", file.display())).because(e))
-    }
-
-    /// What is on the volume, once it is mounted.
-    async fn content(&self, host: &dyn Host) -> Result<Volume> {
-        if let Some(note) = self.note(host).await? {
-            return Ok(Volume::Noted { note, data: !host.list(&self.data()).await?.is_empty() });
-        }
-        let all = host.list(&self.mount_point()).await?;
-        Ok(Volume::Unknown { holds: all.into_iter().filter(|name| name != "lost+found" && name != DATA).collect() })
-    }
-
-    async fn seed(&self, host: &dyn Host, volume: &str, new_note: bool) -> Result<()> {
-        let token = match self.note(host).await? {
+    /// Writes the note and the markers that say that this member was seeded.
+    async fn mark(&self, host: &dyn Host, id: &str, new_note: bool) -> Result<()> {
+        let token = match volume::note(host, &self.etcd).await? {
             Some(note) if !new_note => note.token,
             _ => self.context.id().simple().to_string(),
         };
@@ -97,7 +81,7 @@ impl MemberVolume {
         if counts.members.get(&self.etcd) != self.members.get(&self.etcd) {
             return Err(Error::failed(format!("etcd {} was seeded with other members meanwhile", self.etcd)));
         }
-        let own = EtcdMember { when, volume: volume.to_owned(), token: token.clone() };
+        let own = EtcdMember { when, volume: id.to_owned(), token: token.clone() };
         let counts = self.store.mark_etcd_member(&self.etcd, &self.member, &own).await?;
         if counts.token != token {
             return Err(Error::failed(format!(
@@ -122,24 +106,29 @@ impl Step for MemberVolume {
 
     async fn act(&self, host: &dyn Host, report: &Reporter) -> Result<()> {
         report.detail(&format!("{}/{}", self.etcd, self.member)).await;
-        let volume = self.volumes.attached(&self.etcd, &self.member).await?;
-        let device = device(host, &volume).await?;
+        let id = self.volumes.attached(&self.etcd, &self.member).await?;
+        let device = device(host, &id).await?;
         let blank = !self.is_mounted(host).await? && is_blank(host, &device).await?;
         if !blank {
             self.mount(host, &device).await?;
         }
-        let found = if blank { Volume::Blank } else { self.content(host).await? };
+        let found = if blank { Volume::Blank } else { volume::content(host, &self.etcd).await? };
         let me = Me { cluster: self.store.name(), etcd: &self.etcd, member: &self.member, members: &self.members };
         let (created, marker) =
             futures::try_join!(self.store.etcd_created(), self.store.etcd_member(&self.etcd, &self.member))?;
-        if let Decision::Seed { note } = decide(&me, &found, created.as_ref(), marker.as_ref())? {
-            if blank {
-                host.run(&Command::new("mkfs.ext4", ["-q", "-L", "kspot-etcd", &device])).await?;
-                self.mount(host, &device).await?;
+        match decide(&me, &found, created.as_ref(), marker.as_ref())? {
+            // The store has lost its markers, or this machine was cut off between the two.
+            Decision::Continue if created.is_none() || marker.is_none() => self.mark(host, &id, false).await,
+            Decision::Continue => Ok(()),
+            Decision::Seed { note } => {
+                if blank {
+                    host.run(&Command::new("mkfs.ext4", ["-q", "-L", "kspot-etcd", &device])).await?;
+                    self.mount(host, &device).await?;
+                }
+                self.mark(host, &id, note).await?;
+                host.directory(&self.data(), 0o700).await
             }
-            self.seed(host, &volume, note).await?;
         }
-        host.directory(&self.data(), 0o700).await
     }
 }
 
