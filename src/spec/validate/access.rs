@@ -16,6 +16,7 @@ pub(super) const CLUSTER_RULES: &[ClusterRule] = &[
     load_balancer_subnets,
     open_to_the_world,
     bastion_name_needs_dns,
+    single_sign_on_is_whole,
 ];
 
 const BALANCER: &str = "spec.api.loadBalancer";
@@ -146,5 +147,28 @@ fn bastion_name_needs_dns(specs: &Specs, report: &mut Report) {
     if let Some(balancer) = &bastion.load_balancer {
         let path = format!("{path}.loadBalancer.additionalSecurityGroups");
         security_groups(&path, &balancer.additional_security_groups, report);
+    }
+}
+
+/// The API server does not start with half of it.
+fn single_sign_on_is_whole(specs: &Specs, report: &mut Report) {
+    let Some(given) = &specs.cluster.spec.kube_api_server else { return };
+    let path = |name: &str| format!("spec.kubeAPIServer.{name}");
+    let (issuer, client) = (given.oidc_issuer_url.as_deref(), given.oidc_client_id.as_deref());
+    if let Some(issuer) = issuer {
+        report.require(issuer.starts_with("https://"), path("oidcIssuerURL"), || {
+            format!("{issuer:?} is not an https:// address")
+        });
+        report.require(client.is_some(), path("oidcClientID"), || {
+            "missing: tokens of oidcIssuerURL are accepted for one client".to_owned()
+        });
+    } else {
+        report.require(client.is_none(), path("oidcIssuerURL"), || {
+            "missing: oidcClientID alone lets nobody in".to_owned()
+        });
+    }
+    for (i, claim) in given.oidc_required_claim.iter().enumerate() {
+        let whole = claim.split_once('=').is_some_and(|(name, value)| !name.is_empty() && !value.is_empty());
+        report.require(whole, path(&format!("oidcRequiredClaim[{i}]")), || format!("{claim:?} is not key=value"));
     }
 }

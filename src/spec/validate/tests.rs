@@ -185,6 +185,19 @@ fn access() {
     );
 }
 
+/// Single sign-on is given whole: the API server would not start otherwise.
+#[test]
+fn single_sign_on() {
+    each_breaks(
+        "a.example.com",
+        &[
+            ("spec.kubeAPIServer.oidcClientID", "kubernetes", "oidcIssuerURL: missing"),
+            ("spec.kubeAPIServer.oidcIssuerURL", "https://login.example.com", "oidcClientID: missing"),
+            ("spec.kubeAPIServer.oidcRequiredClaim[0]", "admins", "is not key=value"),
+        ],
+    );
+}
+
 /// etcd has an odd number of members, exactly one per control-plane group, on volumes AWS sells.
 #[test]
 fn etcd_members() {
@@ -193,6 +206,7 @@ fn etcd_members() {
         &[
             ("spec.etcdClusters[0].name", "events", "main is missing"),
             ("spec.etcdClusters[0].version", "2.3.7", "is not a release of etcd"),
+            ("spec.etcdClusters[0].version", "3.5.9", "is not a release of etcd 3.5.11 or newer"),
             ("spec.etcdClusters[0].etcdMembers[0].volumeSize", "0", "a gp3 volume has 1 to 65536"),
             ("spec.etcdClusters[0].etcdMembers[0].volumeIops", "20000", "at most 500 per GiB"),
             ("spec.etcdClusters[0].backups.backupStore", "/tmp", "not an s3:// address"),

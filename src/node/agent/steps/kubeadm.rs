@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::authentication;
 use super::keys::{PKI, is_due};
 use crate::cloud::aws::metadata::Metadata;
 use crate::context::Context as Time;
@@ -16,6 +17,7 @@ use crate::node::agent::step::Step;
 use crate::node::configuration::{Configuration, ControlPlane};
 use crate::node::etcd::manifest::{MANIFESTS, PKI as ETCD_PKI};
 use crate::node::host::{Command, Host};
+use crate::spec::KubernetesVersion;
 
 const CONFIG: &str = "/etc/kubernetes/kubeadm.yaml";
 const AUTHENTICATION: &str = "/etc/kubernetes/authentication.yaml";
@@ -111,10 +113,7 @@ impl ControlPlanePods {
     fn volumes(&self) -> Vec<Value> {
         let given = &self.control_plane.api_server;
         let volume = |name: &str, path: &str, read_only: bool, kind: &str| json!({"name": name, "hostPath": path, "mountPath": path, "readOnly": read_only, "pathType": kind});
-        let mut all = Vec::new();
-        if self.uses_authentication_file() {
-            all.push(volume("authentication", AUTHENTICATION, true, "File"));
-        }
+        let mut all = vec![volume("authentication", AUTHENTICATION, true, "File")];
         if let Some(policy) = &given.audit_policy_file {
             all.push(volume("audit-policy", policy, true, "File"));
         }
@@ -213,16 +212,7 @@ impl ControlPlanePods {
         all.map("runtime-config", &given.runtime_config);
         all.add("v", given.log_level);
         all.add("service-node-port-range", given.service_node_port_range.clone());
-        if self.uses_authentication_file() {
-            all.add("authentication-config", Some(AUTHENTICATION.to_owned()));
-        }
-        all.add("oidc-issuer-url", given.oidc_issuer_url.clone());
-        all.add("oidc-client-id", given.oidc_client_id.clone());
-        all.add("oidc-username-claim", given.oidc_username_claim.clone());
-        all.add("oidc-username-prefix", given.oidc_username_prefix.clone());
-        all.add("oidc-groups-claim", given.oidc_groups_claim.clone());
-        all.add("oidc-groups-prefix", given.oidc_groups_prefix.clone());
-        given.oidc_required_claim.iter().for_each(|claim| all.add("oidc-required-claim", Some(claim.clone())));
+        all.add("authentication-config", Some(AUTHENTICATION.to_owned()));
         all.add("audit-policy-file", given.audit_policy_file.clone());
         all.add("audit-log-path", given.audit_log_path.clone());
         all.add("audit-log-maxage", given.audit_log_max_age);
@@ -279,19 +269,9 @@ impl ControlPlanePods {
         all
     }
 
-    /// Nobody is served without credentials, but for the paths that say whether the API server is well. With the flags
-    /// of OpenID Connect the API server takes no such file.
-    fn uses_authentication_file(&self) -> bool {
-        self.control_plane.api_server.oidc_issuer_url.is_none()
-    }
-
     fn authentication(&self) -> Result<String> {
-        let paths: Vec<Value> = ["/livez", "/readyz", "/healthz"].iter().map(|path| json!({"path": path})).collect();
-        let file = json!({
-            "apiVersion": "apiserver.config.k8s.io/v1",
-            "kind": "AuthenticationConfiguration",
-            "anonymous": {"enabled": true, "conditions": paths},
-        });
+        let version: KubernetesVersion = self.configuration.kubernetes_version.parse().map_err(Error::failed)?;
+        let file = authentication::document(version, &self.control_plane.api_server);
         serde_yaml::to_string(&file).context(|| "can't write the API server's authentication".to_owned())
     }
 

@@ -1,5 +1,6 @@
 //! The steps of a boot, one per file, in the order of a boot.
 
+mod authentication;
 pub mod downloads;
 pub mod etcd;
 pub mod kernel;
