@@ -4,7 +4,7 @@
 //! * [`addresses`]: the cluster's machines, looked at every few seconds for all parts.
 //! * [`server`]: the HTTPS server that workers ask, with its [`certificate`] and [`limits`].
 //! * [`bootstrap`], [`status`], [`agent`]: what it answers.
-//! * [`leader`]: which of the controllers does what one does for all: [`labels`] and [`addons`].
+//! * [`leader`]: which of the controllers does what one does for all: [`labels`], [`addons`], [`tidy`].
 //!
 //! Workers can join while the API server is away: only the look at a node of the same name needs it.
 
@@ -19,6 +19,7 @@ pub mod leader;
 pub mod limits;
 pub mod server;
 pub mod status;
+pub mod tidy;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -77,6 +78,7 @@ pub async fn run(options: Options, context: Context) -> Result<()> {
     tasks.start("status", status::flush(Arc::clone(&parts), stop.clone()));
     tasks.start("server", server::serve(parts, listener, certificates, stop.clone()));
     tasks.start("leader", leader::follow(Arc::clone(&home), leads, stop.clone()));
+    tasks.start("tidy", tidy::follow(Arc::clone(&home), seen.clone(), leading.clone(), stop.clone()));
     tasks.start("labels", labels::follow(Arc::clone(&home), seen, leading.clone(), stop.clone()));
     tasks.start("addons", addons::follow(home, leading, stop));
     tasks.wait().await
