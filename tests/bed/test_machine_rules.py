@@ -14,7 +14,7 @@ from machines.resolver import NO_ERROR, NO_SUCH_NAME, Resolver
 
 INSTANCE = Instance(
     id="i-0123456789abcdef0",
-    place=Place("000000000001", "us-east-1"),
+    place=Place(places.ACCOUNT, "us-east-1"),
     group="nodes",
     zone="us-east-1a",
     address="10.0.0.4",
