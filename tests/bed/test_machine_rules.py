@@ -1,9 +1,12 @@
 """The parts of the test bed that only compute: rules, names, answers. They need neither root nor a bed."""
 
+import os
 import socket
 import struct
+import tempfile
 import unittest
 from dataclasses import replace
+from pathlib import Path
 from unittest import mock
 
 from machines import cgroups, firewall, host, imds, leftovers, places
@@ -169,6 +172,11 @@ class ThisMachine(unittest.TestCase):
         bases = cgroups.bases("/own/group")
         self.assertEqual((cgroups.ROOT / "memory/own/group", cgroups.ROOT / "cpu"), (bases["memory"], bases["cpu"]))
         self.assertIn("unified", bases)
+
+    def test_a_directory_that_is_no_tree_of_groups_is_refused(self) -> None:
+        with tempfile.TemporaryDirectory() as plain:
+            self.assertEqual([plain], cgroups._refused({"cpu": Path(plain)}))
+            self.assertEqual([], os.listdir(plain))
 
     def test_mount_points_are_read_as_they_are(self) -> None:
         text = "overlay /with\\040space/root overlay rw 0 0\nproc /proc proc rw 0 0\ntmpfs /back\\134slash tmpfs rw 0 0\n"

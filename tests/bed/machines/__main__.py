@@ -264,7 +264,7 @@ def _options() -> argparse.Namespace:
 
     starting = command(up)
     for checking in (command(check), starting):
-        checking.add_argument("--no-kubernetes", action="store_true", help="for instances without it: settings that only it needs stay as they are")
+        checking.add_argument("--no-kubernetes", action="store_true", help="leave settings alone that only Kubernetes needs")
     starting.add_argument("--port", type=int, default=0, help="the emulator's port on 127.0.0.1; 0 takes a free one")
     starting.add_argument("--lifeline", action="store_true", help="stay, and go down when standard input ends")
     command(status).add_argument("-o", "--output", choices=["table", "json"], default="table")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machines import control, places
-from machines.waiting import eventually
 from machines.machine import enter
+from machines.waiting import eventually
 
 
 @dataclass(frozen=True)

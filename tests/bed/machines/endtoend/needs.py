@@ -41,7 +41,7 @@ class Unbuilt(Exception):
 
 
 def lacking() -> list[str]:
-    """Everything that keeps this machine from the test, in words with what to do; nothing but Debian packages is installed."""
+    """Everything that keeps this machine from the test, in words with what to do."""
     lacks = host.reasons()
     if os.uname().machine != "x86_64":
         lacks.append(f"the artifacts are for x86_64, this machine is {os.uname().machine}")

@@ -33,7 +33,8 @@ def a_spot_worker_joins(site: Site) -> str:
     site.numbers.note("a worker from power-on to Ready", seconds, "s", 15, 180)
     boot.stop()
     site.numbers.note("the agent's own CPU time in that boot", boot.seconds, "s", 5, 30 if site.programs.debug else 5)
-    site.numbers.note("the agent's memory in that boot, the most", boot.peak_bytes / common.MIB, "MiB", common.MEMORY_MIB, common.DEBUG_MEMORY_MIB)
+    peak = boot.peak_bytes / common.MIB
+    site.numbers.note("the agent's memory in that boot, the most", peak, "MiB", common.MEMORY_MIB, common.DEBUG_MEMORY_MIB)
     return f"the agent's part of its boot took {new.lines()[-1].rpartition('elapsed=')[2]}"
 
 
