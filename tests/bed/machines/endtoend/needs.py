@@ -139,7 +139,7 @@ def programs(directory: Path) -> Programs:
     version = subprocess.run([copy, "version"], check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()[0]
     sha256 = hashlib.sha256(copy.read_bytes()).hexdigest()
     made = time.strftime("%d %b %H:%M", time.localtime(built.stat().st_mtime))
-    title = f"{version.strip()} ({_shown(built)} of {made}, sha256 {sha256[:12]}, {copy.stat().st_size >> 20} MiB)"
+    title = f"{version.split()[-1]} ({_shown(built)} of {made}, sha256 {sha256[:12]}, {copy.stat().st_size >> 20} MiB)"
     return Programs(copy, kubectl, kubectl.relative_to(releases).parts[0].lstrip("v"), title, built.parent.name == DEBUG)
 
 
