@@ -35,7 +35,7 @@ def main() -> int:
             for step in (part.first, *part.steps, part.last):
                 print(f"{step.name:22} {step.what}")
         return 0
-    if lacks := needs.lacking():
+    if lacks := needs.lacking(made=options.again):
         return _unfit(lacks)
     # Ended from outside it still takes down what it brought up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))

@@ -40,13 +40,13 @@ class Unbuilt(Exception):
     """Why there is no kspot that could be tested."""
 
 
-def lacking() -> list[str]:
-    """Everything that keeps this machine from the test, in words with what to do."""
+def lacking(made: bool) -> list[str]:
+    """Everything that keeps this machine from the test, in words with what to do; `made`: the cluster is there, and has its room."""
     lacks = host.reasons()
     if os.uname().machine != "x86_64":
         lacks.append(f"the artifacts are for x86_64, this machine is {os.uname().machine}")
     lacks += [f"{name} is not installed (Debian: {package})" for name, package in CLUSTER_PROGRAMS.items() if not shutil.which(name)]
-    lacks += _lacking_room() + _lacking_addresses()
+    lacks += ([] if made else _lacking_room()) + _lacking_addresses()
     try:
         _built()
     except Unbuilt as error:
