@@ -1,20 +1,26 @@
 """The parts of the test bed that only compute: rules, names, answers. They need neither root nor a bed."""
 
+import os
 import socket
 import struct
+import tempfile
 import unittest
 from dataclasses import replace
+from pathlib import Path
+from unittest import mock
 
-from machines import firewall, imds, places
+from machines import cgroups, firewall, host, imds, leftovers, places
 from machines.balancers import Health
 from machines.cloud import Instance, Place, Rule, SecurityGroup, TargetGroup
+from machines.endtoend import common, needs
 from machines.firewall import Forward, Node
+from machines.held import NotUp
 from machines.names import Names
 from machines.resolver import NO_ERROR, NO_SUCH_NAME, Resolver
 
 INSTANCE = Instance(
     id="i-0123456789abcdef0",
-    place=Place("000000000001", "us-east-1"),
+    place=Place(places.ACCOUNT, "us-east-1"),
     group="nodes",
     zone="us-east-1a",
     address="10.0.0.4",
@@ -151,6 +157,61 @@ class Metadata(unittest.TestCase):
         self.assertEqual(b"nodes", imds._metadata(metadata, "iam/security-credentials"))
         self.assertEqual(b"secret", imds._metadata(metadata, "iam/security-credentials/nodes"))
         self.assertIsNone(imds._metadata(metadata, "spot/instance-action"))
+
+
+class ThisMachine(unittest.TestCase):
+    APART = "4:memory:/own/group\n3:cpuacct:/\n2:cpu:/\n1:name=systemd:/\n0::/\n"
+    DEBIAN = "5:net_cls,net_prio:/\n4:memory:/\n2:cpu,cpuacct:/\n1:name=systemd:/init.scope\n0::/init.scope\n"
+
+    def test_controllers_that_share_a_tree_are_named(self) -> None:
+        self.assertEqual([], cgroups.together(self.APART))
+        self.assertEqual(["cpu,cpuacct"], cgroups.together(self.DEBIAN), "what no instance has a group of may be together")
+
+    def test_the_own_group_of_memory_is_where_instances_have_theirs(self) -> None:
+        self.assertIn((("memory",), "/own/group"), cgroups.hierarchies(self.APART))
+        bases = cgroups.bases("/own/group")
+        self.assertEqual((cgroups.ROOT / "memory/own/group", cgroups.ROOT / "cpu"), (bases["memory"], bases["cpu"]))
+        self.assertIn("unified", bases)
+
+    def test_a_directory_that_is_no_tree_of_groups_is_refused(self) -> None:
+        with tempfile.TemporaryDirectory() as plain:
+            self.assertEqual([plain], cgroups._refused({"cpu": Path(plain)}))
+            self.assertEqual([], os.listdir(plain))
+
+    def test_mount_points_are_read_as_they_are(self) -> None:
+        text = "overlay /with\\040space/root overlay rw 0 0\nproc /proc proc rw 0 0\ntmpfs /back\\134slash tmpfs rw 0 0\n"
+        self.assertEqual(["/with space/root", "/proc", "/back\\slash"], leftovers.mount_points(text))
+
+    def test_the_control_socket_fits_whatever_the_directory(self) -> None:
+        self.assertLess(len(str(places.CONTROL)), 108)
+        self.assertTrue(places.CONTROL.match(places.CONTROLS))
+
+    def test_packages_are_installed_only_if_nothing_else_is_in_the_way(self) -> None:
+        with mock.patch.object(host, "lacking", return_value=["no"]), mock.patch.object(host, "_missing", return_value={"nft": "nftables"}):
+            with mock.patch.object(host, "_install") as install:
+                self.assertEqual(["no", "nft is not installed (Debian: nftables)"], host.reasons())
+        install.assert_not_called()
+
+    def test_memory_is_what_may_still_be_taken(self) -> None:
+        self.assertEqual(2048, needs.available_kib("MemTotal:    4096 kB\nMemFree:  1 kB\nMemAvailable:     2048 kB\n"))
+
+    def test_a_bed_that_does_not_come_up_says_why(self) -> None:
+        lines = ["this machine cannot be a test bed:", "  it needs root: run it with sudo", ""]
+        self.assertEqual(["it needs root: run it with sudo"], NotUp(3, lines).reasons)
+
+
+class EndToEnd(unittest.TestCase):
+    def test_nslookup_is_asked_for_what_it_found_not_for_whom_it_asked(self) -> None:
+        said = "Server:\t\t100.64.0.10\nAddress:\t100.64.0.10:53\n\n"
+        self.assertEqual(set(), common.addresses(f"{said}** server can't find web: NXDOMAIN\n"))
+        self.assertEqual({"100.64.0.1"}, common.addresses(f"{said}Name:\tkubernetes\nAddress: 100.64.0.1\n\n"))
+        self.assertEqual({"100.64.0.1"}, common.addresses(f"{said}Name:      kubernetes\nAddress 1: 100.64.0.1 kubernetes\n"))
+
+    def test_a_program_is_as_old_as_what_it_was_built_from(self) -> None:
+        here = places.REPOSITORY / "Cargo.toml"
+        listed = f"/elsewhere/target/release/kspot: /elsewhere/src/main.rs {here} {places.REPOSITORY}/no\\ such.rs\n"
+        self.assertEqual([here], needs.built_from(listed))
+        self.assertIn(places.REPOSITORY / "src/main.rs", needs.built_from(""), "built elsewhere: everything counts")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
     scripts/testbed selftest
 
-Needs a machine that can be a bed (root, cgroup v1, ...): on any other it is skipped with the bed's own reasons. One bed serves
-all tests, and the last one takes it down, so they run in the order of their names.
+Needs a machine that can be a bed (root, cgroup v1, ...): on any other it ends with 3 and the bed's own reasons. One bed serves
+all tests, and the last one takes it down, so they run in the order of their names. It goes down as well if this is ended.
 """
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
@@ -15,15 +16,22 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 import unittest
 from pathlib import Path
 
 import boto3
 
-from machines import host, leftovers, places
+from machines import host, leftovers, places, waiting
+from machines.bed import ARCHITECTURE
+from machines.held import NotUp, held
+from machines.network import overlap
 
-IMAGE = "ami-0a1b2c3d4e5f60001"
+# Of the architecture that boots here; the others stay off.
+IMAGE, INSTANCE_TYPE = {"x86_64": ("ami-0a1b2c3d4e5f60001", "m5.large"), "arm64": ("ami-0a1b2c3d4e5f60002", "m6g.large")}.get(
+    ARCHITECTURE, ("", "")
+)
+NETWORK = "172.31.128.0/20"
+UNFIT = 3
 BOOT_SECONDS = 90
 USER_DATA = r"""#!/bin/bash
 set -u
@@ -53,10 +61,17 @@ WEB = "systemd-run --quiet --collect --unit web -p WorkingDirectory=/srv/www pyt
 
 
 def setUpModule() -> None:
-    missing = host.install_programs()
-    lacks = missing or host.lacking()
+    lacks = host.reasons(kubernetes=False)
+    lacks += [] if IMAGE else [f"there is no image for {ARCHITECTURE}"]
+    if own := overlap(NETWORK) if not lacks else None:
+        lacks.append(f"{own} is a network of this machine's: it overlaps {NETWORK}, the tests' VPC")
     if lacks:
-        raise unittest.SkipTest("this machine cannot be a test bed: " + "; ".join(lacks))
+        refuse(lacks)
+
+
+def refuse(reasons: list[str]) -> None:
+    print("this machine cannot be a test bed:", *reasons, sep="\n  ", file=sys.stderr)
+    sys.exit(UNFIT)
 
 
 def write_artifacts(directory: Path) -> None:
@@ -98,14 +113,20 @@ def inside(instance: str, script: str, timeout: float = 60) -> str:
 
 
 def eventually(what: str, seconds: float, condition):
-    """Waits until a condition gives something; gives that."""
-    deadline = time.monotonic() + seconds
-    while True:
-        if found := condition():
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:.0f} s: {what}\n{testbed('status')}{places.LOG.read_text()[-3000:]}")
-        time.sleep(0.3)
+    """Waits until a condition gives something; gives that. If it does not, the bed's side of it is shown."""
+    try:
+        return waiting.eventually(what, seconds, condition)
+    except waiting.Late as late:
+        raise AssertionError(f"{late}\n{testbed('status')}{places.LOG.read_text()[-3000:]}") from None
+
+
+def command_lines() -> list[bytes]:
+    """Of every process."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(file.read_bytes())
+    return found
 
 
 def status() -> dict:
@@ -119,9 +140,14 @@ class Machines(unittest.TestCase):
         cls.addClassCleanup(artifacts.cleanup)
         write_artifacts(Path(artifacts.name))
         os.environ["KSPOT_BED_ARTIFACTS"] = artifacts.name
-        # The first time the instances' root is built.
-        testbed("up", timeout=1800)
-        cls.addClassCleanup(subprocess.run, [sys.executable, "-m", "machines", "down"], capture_output=True)
+        bed = contextlib.ExitStack()
+        cls.addClassCleanup(bed.close)
+        try:
+            bed.enter_context(held("--no-kubernetes"))
+        except NotUp as error:
+            if error.code == UNFIT:
+                refuse(error.reasons)
+            raise
         environment = dict(part.split("=", 1) for part in places.ENVIRONMENT.read_text().split() if "=" in part)
         session = boto3.Session(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1")
         cls.clients = {
@@ -141,7 +167,7 @@ class Machines(unittest.TestCase):
         ec2, elb, iam, events = (cls.clients[name] for name in ("ec2", "elbv2", "iam", "events"))
         cls.clients["s3"].create_bucket(Bucket="selftest")
         cls.clients["s3"].put_object(Bucket="selftest", Key="agent", Body=b"the agent")
-        cls.vpc = ec2.create_vpc(CidrBlock="172.31.128.0/20")["Vpc"]["VpcId"]
+        cls.vpc = ec2.create_vpc(CidrBlock=NETWORK)["Vpc"]["VpcId"]
         cls.subnets = [
             ec2.create_subnet(VpcId=cls.vpc, CidrBlock=f"172.31.{128 + n}.0/24", AvailabilityZone=f"us-east-1{zone}")["Subnet"]["SubnetId"]
             for n, zone in enumerate("ab")
@@ -176,14 +202,14 @@ class Machines(unittest.TestCase):
         cls.queue = cls.clients["sqs"].create_queue(QueueName="selftest")["QueueUrl"]
         pattern = {"source": ["aws.ec2"], "detail-type": ["EC2 Spot Instance Interruption Warning"]}
         events.put_rule(Name="spot", EventPattern=json.dumps(pattern))
-        events.put_targets(Rule="spot", Targets=[{"Id": "1", "Arn": "arn:aws:sqs:us-east-1:000000000001:selftest"}])
+        events.put_targets(Rule="spot", Targets=[{"Id": "1", "Arn": f"arn:aws:sqs:us-east-1:{places.ACCOUNT}:selftest"}])
         cls._create_group()
 
     @classmethod
     def _create_group(cls) -> None:
         template = cls.clients["ec2"].create_launch_template(LaunchTemplateName="selftest", LaunchTemplateData={
             "ImageId": IMAGE,
-            "InstanceType": "m5.large",
+            "InstanceType": INSTANCE_TYPE,
             "IamInstanceProfile": {"Name": "selftest"},
             "NetworkInterfaces": [{"DeviceIndex": 0, "AssociatePublicIpAddress": True, "Groups": [cls.nodes]}],
             "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
@@ -194,7 +220,7 @@ class Machines(unittest.TestCase):
             MixedInstancesPolicy={
                 "LaunchTemplate": {
                     "LaunchTemplateSpecification": {"LaunchTemplateId": template, "Version": "$Latest"},
-                    "Overrides": [{"InstanceType": "m5.large"}],
+                    "Overrides": [{"InstanceType": INSTANCE_TYPE}],
                 },
                 "InstancesDistribution": {"OnDemandBaseCapacity": 1, "OnDemandPercentageAboveBaseCapacity": 0},
             },
@@ -237,7 +263,7 @@ class Machines(unittest.TestCase):
     def test_03_an_instance_is_its_role(self) -> None:
         for instance in self.booted():
             identity = inside(instance["id"], "cat /var/seen/identity")
-            self.assertIn(f"arn:aws:sts::000000000001:assumed-role/selftest-nodes/{instance['id']}<", identity)
+            self.assertIn(f"arn:aws:sts::{places.ACCOUNT}:assumed-role/selftest-nodes/{instance['id']}<", identity)
 
     def test_04_objects_are_read_in_both_styles(self) -> None:
         instance = self.one()["id"]
@@ -294,11 +320,17 @@ class Machines(unittest.TestCase):
         one, other = self.booted()
         inside(one["id"], "ip address replace 10.10.0.1/32 dev lo")
         self.clients["ec2"].create_route(RouteTableId=self.routes, DestinationCidrBlock="10.10.0.0/24", InstanceId=one["id"])
-        self._allow(self.nodes, 8080, CidrIp="172.31.128.0/20")
+        self._allow(self.nodes, 8080, CidrIp=NETWORK)
         ask = "curl -s -m 2 http://10.10.0.1:8080/instance-id || echo dropped"
-        self.assertEqual("dropped", inside(other["id"], ask).strip())
-        self.clients["ec2"].modify_instance_attribute(InstanceId=one["id"], SourceDestCheck={"Value": False})
+
+        def check(on: bool) -> None:
+            self.clients["ec2"].modify_instance_attribute(InstanceId=one["id"], SourceDestCheck={"Value": on})
+
+        # First without it: so that it is the check that drops, and not a route that is not there yet.
+        check(False)
         eventually("without the check it arrives", 10, lambda: inside(other["id"], ask).strip() == one["id"])
+        check(True)
+        eventually("with it it is dropped", 10, lambda: inside(other["id"], ask).strip() == "dropped")
 
     def test_09_a_volume_outlives_its_instance(self) -> None:
         ec2, instance = self.clients["ec2"], self.one(lifecycle="on-demand")
@@ -330,7 +362,7 @@ class Machines(unittest.TestCase):
         self.assertEqual("terminate", json.loads(inside(instance, script))["action"])
         message = self.clients["sqs"].receive_message(QueueUrl=self.queue, WaitTimeSeconds=2)["Messages"][0]
         event = json.loads(message["Body"])
-        self.assertEqual(("EC2 Spot Instance Interruption Warning", "000000000001"), (event["detail-type"], event["account"]))
+        self.assertEqual(("EC2 Spot Instance Interruption Warning", places.ACCOUNT), (event["detail-type"], event["account"]))
         self.assertEqual({"instance-id": instance, "instance-action": "terminate"}, event["detail"])
         eventually("it is gone, and another one has booted", BOOT_SECONDS, lambda: instance not in {i["id"] for i in status()["instances"]} and len(self.booted()) == 2)
         with self.assertRaisesRegex(AssertionError, "on-demand"):
@@ -370,11 +402,12 @@ class Machines(unittest.TestCase):
 
     def test_13_an_instance_reboots(self) -> None:
         instance = self.one()["id"]
-        before = inside(instance, "cat /proc/sys/kernel/random/boot_id /var/seen/instance-id; systemctl show -p UserspaceTimestampMonotonic")
+        started = "systemctl show --property UserspaceTimestampMonotonic --value"
+        before = inside(instance, started).strip()
         subprocess.run([sys.executable, "-m", "machines", "shell", instance, "systemctl", "reboot"], capture_output=True, timeout=30)
         eventually("it went down and came up", 40, lambda: f"{instance} reboots" in places.LOG.read_text() and instance in {i["id"] for i in self.booted()})
         self.assertIn(instance, inside(instance, "cat /var/seen/instance-id"))
-        self.assertTrue(before)
+        self.assertGreater(int(inside(instance, started)), int(before))
 
     def test_14_scaling_in_switches_off(self) -> None:
         self.clients["autoscaling"].update_auto_scaling_group(AutoScalingGroupName="selftest", DesiredCapacity=0)
@@ -385,10 +418,9 @@ class Machines(unittest.TestCase):
         eventually("one instance is on", 30, self.running)
         testbed("down")
         self.assertEqual([], leftovers.found())
-        processes = subprocess.run(["ps", "-eo", "args"], text=True, capture_output=True).stdout
-        self.assertNotIn("machines.server", processes)
-        self.assertFalse(places.ENVIRONMENT.exists())
-        self.assertEqual([], [path for path in os.listdir(places.STATE) if path in ("control.sock", "traces.json", "volumes")])
+        self.assertEqual([], [line for line in command_lines() if b"machines.server" in line])
+        left = (places.ENVIRONMENT, places.VOLUMES, places.CONTROL, places.TRACES)
+        self.assertEqual([], [path for path in left if path.exists()])
 
 
 if __name__ == "__main__":

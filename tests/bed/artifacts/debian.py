@@ -7,12 +7,15 @@ import re
 import shutil
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from workshop import BUILD, Made, digest
 
 SOURCE = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main"
+# A mirror drops a package once a newer one is there: older lists name what can't be fetched any more.
+LISTS_SECONDS = 86400
 LIBRARY = re.compile(r"(usr/)?lib(64)?/.*\.so(\.[0-9.]+)?$")
 # Conversions between character sets: nearly half of the C library.
 UNUSED = re.compile(r"/gconv/|/audit/|/libmemusage|/libpcprofile|/libthread_db|/libc_malloc_debug")
@@ -99,7 +102,7 @@ def _apt():
     def command(program: str) -> list[str]:
         return [program, *(f"-o={name}={value}" for name, value in options.items())]
 
-    if not sources.exists() or sources.read_text() != SOURCE:
+    if not _are_current(sources):
         for directory in ("lists/partial", "cache/archives/partial"):
             (home / directory).mkdir(parents=True, exist_ok=True)
         (home / "status").touch()
@@ -111,3 +114,8 @@ def _apt():
             raise
     options["Dir::State::status"] = home / "status"
     return command
+
+
+def _are_current(sources: pathlib.Path) -> bool:
+    """Whether the lists are of these sources and new: the file is written when they are fetched."""
+    return sources.exists() and sources.read_text() == SOURCE and time.time() - sources.stat().st_mtime < LISTS_SECONDS

@@ -8,3 +8,8 @@ One process (server.py) holds the emulator and a loop (bed.py) that makes this m
   * spot.py takes instances away.
 docs/testbed.md says how to use it and how it differs from AWS.
 """
+
+import os
+
+# Whoever became root with `su` does not have these in the path, and does not find what is installed.
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])

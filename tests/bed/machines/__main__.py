@@ -1,7 +1,7 @@
 """The bed's command line; scripts/testbed calls it.
 
     check                             whether this machine can be a bed; says what it lacks
-    up [--port N] [--lifeline]        makes the bed ready; with --lifeline it goes down when standard input ends
+    up [--port N] [--lifeline]        makes the bed ready; with --lifeline it goes down when standard input ends, or with ^C
     status [-o json]                  instances, load balancers and their targets
     kill INSTANCE                     the machine dies at once; then EC2 and Auto Scaling hear of it
     interrupt INSTANCE [--notice S]   a spot interruption: the notice, and two minutes later the end
@@ -9,9 +9,12 @@
     shell INSTANCE [COMMAND...]       runs a command, or a shell, in an instance
     run COMMAND...                    runs a command on this machine with the bed's AWS environment and its names
     down                              ends the bed and removes everything that it made
+
+Exit code 3: this machine cannot be a bed, or not now; the reasons are printed, each on a line of its own, indented.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -20,9 +23,10 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
-from machines import control, host, leftovers, places
+from machines import control, host, leftovers, lock, places
 from machines.balancers import API_ANSWERS_AGAIN_SECONDS
 from machines.client import outside
 from machines.machine import enter
@@ -33,41 +37,58 @@ UNFIT = 3
 HERE = Path(__file__).parent
 
 
-def check(_options) -> int:
-    missing = host.install_programs()
-    lacks = [f"{program} is not installed (Debian: {host.PROGRAMS[program]})" for program in missing] or host.lacking()
-    if lacks:
-        print("this machine cannot be a test bed:", *lacks, sep="\n  ", file=sys.stderr)
-    return UNFIT if lacks else 0
+def check(options) -> int:
+    return _refuse(host.reasons(kubernetes=not options.no_kubernetes))
+
+
+def _refuse(reasons: list[str]) -> int:
+    if reasons:
+        print("this machine cannot be a test bed:", *reasons, sep="\n  ", file=sys.stderr, flush=True)
+    return UNFIT if reasons else 0
 
 
 def up(options) -> int:
     places.STATE.mkdir(parents=True, exist_ok=True)
     if unfit := check(options):
         return unfit
-    if bed := _running():
-        print(f"a bed is up already: process {bed['pid']}, {bed['state']}", file=sys.stderr)
-        return 1
+    held = lock.take()
+    if held is None:
+        bed = lock.holder() or {"pid": "unknown", "state": "unknown"}
+        return _refuse([f"a bed is up already: process {bed['pid']}, {bed['state']}"])
+    lock.sign(held)
+    # Ended from outside it takes down what it has begun.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return _clear_away() or _build_base() or _serve(held, options)
+    finally:
+        os.close(held)
+
+
+def _clear_away() -> int:
+    """What a bed before has left; what cannot be removed stands in the way of the next one."""
     if things := leftovers.found():
         print(f"removing what a bed before left: {len(things)} things", flush=True)
-    leftovers.clean()
+    if code := _remove():
+        return code
     leftovers.forget_consoles()
-    _build_base()
-    server = _start_server(options.port, options.lifeline)
-    if server is None:
-        return 1
-    print(f"source {places.ENVIRONMENT}", flush=True)
-    return server.wait() if options.lifeline else 0
+    return 0
 
 
-def _build_base() -> None:
+def _remove() -> int:
+    left = leftovers.clean()
+    if left:
+        print("left behind:", *left, sep="\n  ", file=sys.stderr)
+    return 1 if left else 0
+
+
+def _build_base() -> int:
     """The root of all instances, built once for its recipe and this kernel."""
     recipe = hashlib.sha256(os.uname().release.encode())
     for file in sorted(path for path in (HERE / "base.sh", *(HERE / "image").rglob("*")) if path.is_file()):
         recipe.update(file.relative_to(HERE).as_posix().encode() + file.read_bytes())
     stamp = places.STATE / "base.recipe"
     if places.BASE.is_dir() and stamp.exists() and stamp.read_text() == recipe.hexdigest():
-        return
+        return 0
     started = time.monotonic()
     print("building the instances' root (a few minutes, once) ...", flush=True)
     stamp.unlink(missing_ok=True)
@@ -75,60 +96,91 @@ def _build_base() -> None:
     with open(log, "w") as output:
         built = subprocess.run(["nice", str(HERE / "base.sh"), str(places.BASE)], stdout=output, stderr=output, timeout=1800)
     if built.returncode != 0:
-        sys.exit(f"building it failed: {log}\n" + "".join(log.read_text().splitlines(keepends=True)[-15:]))
+        print(f"building it failed: {log}", *log.read_text().splitlines()[-15:], sep="\n", file=sys.stderr)
+        return _refuse(_unreachable_mirror()) or 1
     stamp.write_text(recipe.hexdigest())
     print(f"built in {time.monotonic() - started:.0f} s", flush=True)
+    return 0
 
 
-def _start_server(port: int, lifeline: bool) -> subprocess.Popen | None:
-    """Starts the bed's process on its own and shows what it says until it is ready."""
-    command = [sys.executable, "-m", "machines.server", "--port", str(port), *(["--lifeline"] if lifeline else [])]
+def _unreachable_mirror() -> list[str]:
+    mirror = os.environ.get("KSPOT_BED_MIRROR") or "http://deb.debian.org/debian"
+    try:
+        urllib.request.urlopen(f"{mirror}/dists/bookworm/Release", timeout=20).close()
+    except OSError as error:
+        return [f"the instances' root comes from {mirror} (KSPOT_BED_MIRROR), which does not answer: {error}"]
+    return []
+
+
+def _serve(held: int, options) -> int:
+    """Starts the bed's process; returns once it is ready, with a lifeline once it has ended."""
+    server = _start_server(held, options)
+    try:
+        if not _becomes_ready(server):
+            return 1
+        print(f"source {places.ENVIRONMENT}", flush=True)
+        return server.wait() if options.lifeline else 0
+    except BaseException:
+        # It has a session of its own, which no ^C reaches.
+        server.terminate()
+        server.wait()
+        raise
+
+
+def _start_server(held: int, options) -> subprocess.Popen:
+    command = [sys.executable, "-m", "machines.server", "--lock", str(held), "--port", str(options.port)]
+    command += ["--lifeline"] if options.lifeline else []
+    command += ["--no-kubernetes"] if options.no_kubernetes else []
     with open(places.LOG, "w") as log:
-        server = subprocess.Popen(
-            command,
-            stdin=None if lifeline else subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+        stdin = None if options.lifeline else subprocess.DEVNULL
+        return subprocess.Popen(command, stdin=stdin, stdout=log, stderr=log, start_new_session=True, pass_fds=[held])
+
+
+def _becomes_ready(server: subprocess.Popen) -> bool:
+    """Shows what the bed's process says until it is ready; gives whether it is."""
     with open(places.LOG) as log:
         while True:
             line = log.readline()
             if line:
                 print(line, end="", flush=True)
-                if line.split()[-1] == READY:
-                    return server
+                if line.split()[-1:] == [READY]:
+                    return True
             elif server.poll() is not None:
-                return None
+                return False
             else:
                 time.sleep(0.05)
 
 
-def _running() -> dict | None:
-    """The bed that holds the machine's lock."""
-    try:
-        bed = json.loads(places.LOCK.read_text())
-    except (OSError, ValueError):
-        return None
-    # The lock is the kernel's; the file is just where the holder says who it is.
-    return bed if subprocess.run(["flock", "--nonblock", str(places.LOCK), "true"]).returncode != 0 else None
-
-
 def down(_options) -> int:
     started = time.monotonic()
-    if bed := _running():
-        if bed["state"] != str(places.STATE):
+    held = lock.take()
+    if held is None:
+        bed = lock.holder()
+        if bed and bed["state"] != str(places.STATE):
             print(f"the bed that is up is another's: {bed['state']}", file=sys.stderr)
             return 1
-        os.kill(bed["pid"], signal.SIGTERM)
-        deadline = time.monotonic() + 60
-        while _running() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if _running():
-            os.kill(bed["pid"], signal.SIGKILL)
-    left = leftovers.clean()
-    if left:
-        print("left behind:", *left, sep="\n  ", file=sys.stderr)
+        held = _end(bed)
+    if held is None:
+        print("the bed does not end", file=sys.stderr)
         return 1
-    print(f"down after {time.monotonic() - started:.1f} s, nothing is left")
-    return 0
+    code = _remove()
+    lock.release(held)
+    if code == 0:
+        print(f"down after {time.monotonic() - started:.1f} s, nothing is left")
+    return code
+
+
+def _end(bed: dict | None) -> int | None:
+    """Ends the bed that has the lock, in good order if it can; gives the lock."""
+    for number, seconds in ((signal.SIGTERM, 60), (signal.SIGKILL, 10)):
+        if bed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(bed["pid"], number)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if (held := lock.take()) is not None:
+                return held
+    return None
 
 
 def status(options) -> int:
@@ -210,8 +262,9 @@ def _options() -> argparse.Namespace:
             made.add_argument(name)
         return made
 
-    command(check)
     starting = command(up)
+    for checking in (command(check), starting):
+        checking.add_argument("--no-kubernetes", action="store_true", help="leave settings alone that only Kubernetes needs")
     starting.add_argument("--port", type=int, default=0, help="the emulator's port on 127.0.0.1; 0 takes a free one")
     starting.add_argument("--lifeline", action="store_true", help="stay, and go down when standard input ends")
     command(status).add_argument("-o", "--output", choices=["table", "json"], default="table")
@@ -231,6 +284,8 @@ def main() -> int:
     except control.Refused as refusal:
         print(refusal, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from machines.commands import attempt
 from machines.firewall import Forward, Node
 from machines.network import Network
 
-# AWS asks every 5 to 300 s; the bed has no need to be that patient.
-# What `status` tells of an API with three machines behind it; the end-to-end test holds kspot to it.
+# What `status` tells; the end-to-end test holds kspot to it, with one machine behind the API and with three.
 API_ANSWERS_AGAIN_SECONDS = 90
+# AWS asks every 5 to 300 s; the bed has no need to be that patient.
 CHECK_EVERY_SECONDS = 1.0
 CHECK_TIMEOUT_SECONDS = 1.0
 

@@ -18,7 +18,7 @@ from machines.balancers import CHECK_EVERY_SECONDS, Balancers
 from machines.cloud import Instance, World
 from machines.console import Consoles
 from machines.firewall import Firewall
-from machines.imds import Facts, MetadataService
+from machines.imds import Facts, Gone, MetadataService
 from machines.machine import Machine
 from machines.names import Names
 from machines.network import Network
@@ -217,8 +217,10 @@ class Bed:
 
     def _facts(self, instance_id: str) -> Facts:
         with self.lock:
-            _, raw = cloud.find(instance_id)
-            instance = self.machines[instance_id].instance
+            found, machine = cloud.find(instance_id), self.machines.get(instance_id)
+            if found is None or machine is None:
+                raise Gone(instance_id)
+            raw, instance = found[1], machine.instance
             end = self.interruptions.ends.get(instance_id)
             options = raw.metadata_options
             return Facts(

@@ -4,7 +4,7 @@ import subprocess
 
 
 class CommandFailed(Exception):
-    """A program that ended with an error; says which, and what it wrote."""
+    """A program that ended otherwise than it should have; says which, and what it wrote."""
 
 
 def run(*command: str, stdin: str | None = None, timeout: float = 60) -> str:

@@ -1,4 +1,4 @@
-"""How the command line speaks with the bed: one JSON line each way over a socket in the bed's directory."""
+"""How the command line speaks with the bed: one JSON line each way over a socket."""
 
 import json
 import socket

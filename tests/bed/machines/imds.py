@@ -3,6 +3,7 @@
 import http.server
 import secrets
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,10 @@ TOKEN_PATH = "/latest/api/token"
 TOKEN_HEADER = "X-aws-ec2-metadata-token"
 TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
 LONGEST_TTL_SECONDS = 21600
+
+
+class Gone(Exception):
+    """The instance is gone from the emulator, or off."""
 
 
 @dataclass
@@ -55,7 +60,9 @@ class MetadataService(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.shutdown, daemon=True).start()
 
     def handle_error(self, request, client_address) -> None:
-        """A client that hung up, or an instance that is gone from the emulator: neither is an error of the bed."""
+        """A client that hung up, or an instance that is gone: neither is an error of the bed."""
+        if not isinstance(sys.exc_info()[1], OSError | Gone):
+            super().handle_error(request, client_address)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

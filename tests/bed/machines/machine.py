@@ -1,5 +1,6 @@
 """A booted instance: its disk, its processes, how it is powered on and off."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -99,7 +100,8 @@ class Machine:
 
     def _signal(self, number: int) -> None:
         if pid := self.first_process():
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def ended(self) -> bool:
         """Whether the instance's processes are gone; pulls the plug on one that was asked to end and takes too long."""

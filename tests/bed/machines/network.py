@@ -51,7 +51,7 @@ class Network:
             self.take(_resolver_of(network))
             # What is sent to nobody is lost without a word.
             self._in_vpc("route", "replace", "blackhole", network)
-            if own := _overlap(network):
+            if own := overlap(network):
                 said.append(f"VPC {network}: this machine does not reach it, because {own} is a network of its own")
             else:
                 run("ip", "route", "replace", network, "via", places.BED_ADDRESS)
@@ -118,7 +118,7 @@ def _resolver_of(network: str) -> str:
     return str(ipaddress.ip_network(network).network_address + 2)
 
 
-def _overlap(network: str) -> str | None:
+def overlap(network: str) -> str | None:
     """A route of the host, other than its default, that has to do with these addresses."""
     wanted = ipaddress.ip_network(network)
     for route in json.loads(run("ip", "-json", "-4", "route", "show")):

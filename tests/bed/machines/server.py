@@ -1,29 +1,30 @@
 """The bed's process: the emulator, the loop, and everything that instances talk to. Prints what happens; `ready` when it is.
 
-    python -m machines.server [--port 0] [--lifeline]
+    python -m machines.server --lock DESCRIPTOR [--port 0] [--lifeline] [--no-kubernetes]
+
+The lock is the machine's, open, from who starts it. However it ends, all that it made is removed first.
 """
 
 import argparse
-import fcntl
-import json
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import emulator as emulation
 import wire
 
-from machines import answers, cgroups, control, host, leftovers, places
+from machines import answers, control, host, leftovers, lock, places
 from machines.authority import Authority
 from machines.bed import Bed
 from machines.fronts import Fronts
 
-# An access key has twenty characters; those of the emulator name their account.
-ACCOUNT = "000000000001"
 READY = "ready"
 
 
@@ -42,16 +43,43 @@ class WakingLog(emulation.RequestLog):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="the test bed's process")
+    parser.add_argument("--lock", type=int, required=True, help="the machine's lock, an open file")
     parser.add_argument("--port", type=int, default=0, help="the emulator's port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--lifeline", action="store_true", help="go down when standard input ends")
+    parser.add_argument("--no-kubernetes", action="store_true", help="leave settings alone that only Kubernetes needs")
     options = parser.parse_args()
-    lock = _lock_machine()
+    lock.sign(options.lock)
     started = time.monotonic()
 
     def say(text: str) -> None:
         print(f"{time.monotonic() - started:8.2f}  {text}", flush=True)
 
-    leftovers.note_traces(host.prepare(), cgroups.memory_group())
+    # Until there is a bed that can be stopped.
+    _on_signals(lambda: sys.exit(0))
+    code = 0
+    try:
+        _run(options, say)
+    except SystemExit:
+        pass
+    except BaseException:  # whatever it was, what there is so far is removed
+        traceback.print_exc()
+        code = 1
+    _on_signals(lambda: None)
+    left = leftovers.clean()
+    say("down" if not left else "left behind: " + ", ".join(left))
+    lock.release(options.lock)
+    # Threads of servers end with the process.
+    os._exit(1 if left else code)
+
+
+def _on_signals(do: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: do())
+
+
+def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
+    """Makes the bed and keeps it until it is told to stop."""
+    _change_settings(kubernetes=not options.no_kubernetes)
     requests = places.STATE / "requests.jsonl"
     requests.unlink(missing_ok=True)
     log = WakingLog(str(requests))
@@ -62,8 +90,7 @@ def main() -> None:
     say(f"the emulator listens on {address}")
 
     bed = Bed(emulator.serving, log.changed, say)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: bed.stop())
+    _on_signals(bed.stop)
     if options.lifeline:
         threading.Thread(target=_stop_with_stdin, args=(bed,), daemon=True).start()
     authority = Authority()
@@ -72,20 +99,19 @@ def main() -> None:
     Fronts(authority, address).listen()
     answers.from_machines(bed.health_of)
     control.listen({"status": bed.status, "kill": bed.kill, "interrupt": bed.interruptions.begin})
-    proxy, endpoint = _start_price_proxy(address)
-    _write_environment(endpoint)
-    places.RESOLVER.write_text(f"nameserver {places.BED_ADDRESS}\noptions timeout:2\n")
-    say(READY)
-    try:
+    with _price_proxy(address) as endpoint:
+        _write_environment(endpoint)
+        places.RESOLVER.write_text(f"nameserver {places.BED_ADDRESS}\noptions timeout:2\n")
+        say(READY)
         bed.run()
-    finally:
-        proxy.stdin.close()
-        proxy.wait(10)
-        left = leftovers.clean()
-        say("down" if not left else "left behind: " + ", ".join(left))
-        os.close(lock)
-    # Threads of servers end with the process.
-    os._exit(0 if not left else 1)
+
+
+def _change_settings(kubernetes: bool) -> None:
+    """Of this machine; what they were is written down first."""
+    host.load_modules()
+    changes = host.changes(kubernetes)
+    leftovers.note_traces({name: now for name, (now, _) in changes.items()})
+    host.change(changes)
 
 
 def _stop_with_stdin(bed: Bed) -> None:
@@ -95,24 +121,20 @@ def _stop_with_stdin(bed: Bed) -> None:
     bed.stop()
 
 
-def _lock_machine() -> int:
-    """One bed at a time: its namespaces and links have fixed names. The lock goes with the process, however it ends."""
-    descriptor = os.open(places.LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        sys.exit(f"another bed is up: {os.read(descriptor, 4096).decode()}")
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, json.dumps({"pid": os.getpid(), "state": str(places.STATE)}).encode())
-    return descriptor
-
-
-def _start_price_proxy(upstream: str) -> tuple[subprocess.Popen, str]:
+@contextlib.contextmanager
+def _price_proxy(upstream: str) -> Iterator[str]:
     """What the CLI under test talks to: the emulator with prices and with answers in pages."""
     script = Path(emulation.__file__).with_name("paging.py")
     command = [sys.executable, str(script), "--port", "0", "--lifeline", "--upstream", upstream, "--prices", "--regional"]
     proxy = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    return proxy, proxy.stdout.readline().split()[1]
+    try:
+        yield proxy.stdout.readline().split()[1]
+    finally:
+        proxy.stdin.close()
+        try:
+            proxy.wait(10)
+        except subprocess.TimeoutExpired:
+            proxy.kill()
 
 
 def _write_environment(endpoint: str) -> None:
@@ -120,7 +142,7 @@ def _write_environment(endpoint: str) -> None:
     lines = [
         "unset AWS_PROFILE AWS_SESSION_TOKEN AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE",
         f"export AWS_ENDPOINT_URL={endpoint} AWS_REGION={wire.DEFAULT_REGION} AWS_DEFAULT_REGION={wire.DEFAULT_REGION}",
-        f"export AWS_ACCESS_KEY_ID=AKIA{ACCOUNT}BED0 AWS_SECRET_ACCESS_KEY=bed AWS_EC2_METADATA_DISABLED=true",
+        f"export AWS_ACCESS_KEY_ID=AKIA{places.ACCOUNT}BED0 AWS_SECRET_ACCESS_KEY=bed AWS_EC2_METADATA_DISABLED=true",
     ]
     places.ENVIRONMENT.write_text("\n".join(lines) + "\n")
 

@@ -1,6 +1,6 @@
 """The end-to-end test; scripts/testbed test calls it.
 
-    scripts/testbed test                      brings a bed up, builds a cluster of 1+1, then one of 3+2, tries them, takes it down
+    scripts/testbed test                      builds a cluster of 1+1 in a bed and tries it, then one of 3+2 in another
     scripts/testbed test --list               the steps
     scripts/testbed test --only STEP          only this step, on a new cluster; may be given more than once; also `one`, `three`
     scripts/testbed test --only STEP --keep   leaves bed and cluster as they are afterwards
@@ -18,10 +18,11 @@ import time
 from contextlib import nullcontext
 
 from machines.endtoend import needs, one, three
-from machines.endtoend.bed import DIRECTORY, NoBed, bed
+from machines.endtoend.bed import DIRECTORY, bed
 from machines.endtoend.measured import Numbers
 from machines.endtoend.site import Site
-from machines.endtoend.steps import Walk
+from machines.endtoend.steps import Part, Walk
+from machines.held import NotDown, NotUp
 
 PARTS = (one.PART, three.PART)
 UNFIT = 3
@@ -34,9 +35,8 @@ def main() -> int:
             for step in (part.first, *part.steps, part.last):
                 print(f"{step.name:22} {step.what}")
         return 0
-    if lacks := needs.lacking():
-        print("this machine cannot run the end-to-end test:", *lacks, sep="\n  ", file=sys.stderr)
-        return UNFIT
+    if lacks := needs.lacking(made=options.again):
+        return _unfit(lacks)
     # Ended from outside it still takes down what it brought up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     started, numbers, walk = time.monotonic(), Numbers(), Walk(_steps(options.only))
@@ -46,16 +46,34 @@ def main() -> int:
     if (options.keep or options.again) and len(parts) != 1:
         sys.exit("--keep and --again are for the steps of one cluster: name them with --only")
     try:
-        with nullcontext() if options.again else bed(options.keep):
-            print(f"{'ok':5} {'bed-up':22} {'the bed is up':66} {time.monotonic() - started:6.1f} s", flush=True)
-            for part in parts:
-                site = Site(f"{part.name}.endtoend.k8s.local", programs, numbers)
-                walk.take(part, site, options.again, options.keep or options.again)
-    except NoBed as error:
+        for part in parts:
+            _walk(walk, part, Site(f"{part.name}.endtoend.k8s.local", programs, numbers), options)
+    except NotUp as error:
+        if error.code == UNFIT:
+            return _unfit(error.reasons)
         print(f"FAIL  bed-up: {error}")
-        return 1
+        walk.failed.append("bed-up")
     _summarize(walk, numbers, time.monotonic() - started)
     return 1 if walk.failed else 0
+
+
+def _walk(walk: Walk, part: Part, site: Site, options: argparse.Namespace) -> None:
+    """A part in a bed of its own: what one leaves behind is no matter of the next one's."""
+    started = time.monotonic()
+    try:
+        with nullcontext() if options.again else bed(options.keep):
+            print(f"{'ok':5} {'bed-up':22} {'the bed is up':66} {time.monotonic() - started:6.1f} s", flush=True)
+            if not options.again:
+                site.forget_people()
+            walk.take(part, site, options.again, options.keep or options.again)
+    except NotDown as error:
+        print(f"FAIL  bed-down: {error}", flush=True)
+        walk.failed.append("bed-down")
+
+
+def _unfit(reasons: list[str]) -> int:
+    print("this machine cannot run the end-to-end test:", *reasons, sep="\n  ", file=sys.stderr)
+    return UNFIT
 
 
 def _steps(asked: list[str]) -> list[str]:

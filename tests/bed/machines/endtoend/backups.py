@@ -5,7 +5,7 @@ import time
 
 from machines.endtoend import workloads
 from machines.endtoend.site import Site
-from machines.endtoend.waiting import eventually
+from machines.waiting import eventually
 
 # A restore lets the revision jump, so that nobody who watches takes an old object for a new one.
 JUMP = 1_000_000_000

@@ -1,13 +1,17 @@
 """What goes wrong outside kspot must be named where people look, and be over once it is put right."""
 
+import contextlib
 import subprocess
+from pathlib import Path
+
+from botocore.exceptions import ClientError
 
 from machines import places
 from machines.endtoend import instances, workloads
 from machines.endtoend.bed import Download
 from machines.endtoend.instances import Instance
 from machines.endtoend.site import Site
-from machines.endtoend.waiting import eventually
+from machines.waiting import eventually
 
 GROUP_TAGS = ("kspot.io/instancegroup", "kops.k8s.io/instancegroup")
 NOTHING_FOUND = 2
@@ -84,15 +88,31 @@ def the_volume_is_blank(site: Site) -> str:
         TagSpecifications=[{"ResourceType": "volume", "Tags": right["Tags"]}],
     )["VolumeId"]  # fmt: skip
     ec2.delete_tags(Resources=[right["VolumeId"]], Tags=right["Tags"])
-    new = instances.replace(only)
-    site.says(new.id, "etcd main member", "is not started", right["VolumeId"], "is blank")
-    probe = subprocess.run(["blkid", "--probe", str(places.VOLUMES / blank)], capture_output=True, text=True, timeout=30)
-    assert probe.returncode == NOTHING_FOUND, f"the blank volume is not blank any more: {probe.stdout}"
-    # The right thing: the volume comes back.
-    ec2.detach_volume(VolumeId=blank)
-    ec2.delete_volume(VolumeId=blank)
-    ec2.create_tags(Resources=[right["VolumeId"]], Tags=right["Tags"])
+    try:
+        new = instances.replace(only)
+        site.says(new.id, "etcd main member", "is not started", right["VolumeId"], "is blank")
+        _is_blank(places.VOLUMES / blank)
+    finally:
+        _put_back(ec2, right, blank)
     site.becomes_ready(new)
     site.becomes_well()
     assert workloads.objects(site.operator) == before, "objects are not what they were"
     return f"refused by name, nothing formatted; with the right volume all {len(before)} objects are back"
+
+
+def _put_back(ec2, right: dict, blank: str) -> None:
+    """The right thing: the volume that was taken away comes back, and no second one is like it."""
+    try:
+        # It may never have been attached.
+        with contextlib.suppress(ClientError):
+            ec2.detach_volume(VolumeId=blank)
+        ec2.delete_volume(VolumeId=blank)
+    finally:
+        ec2.create_tags(Resources=[right["VolumeId"]], Tags=right["Tags"])
+
+
+def _is_blank(volume: Path) -> None:
+    # What cannot be opened is nothing found as well.
+    assert volume.is_file(), f"{volume} is not there: the volume was never attached"
+    probe = subprocess.run(["blkid", "--probe", str(volume)], capture_output=True, text=True, timeout=30)
+    assert probe.returncode == NOTHING_FOUND, f"the blank volume is not blank any more: {probe.stdout}"

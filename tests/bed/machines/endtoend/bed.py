@@ -8,15 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from machines import places
+from machines.held import UP_SECONDS, NotUp, held
 
 DIRECTORY = places.STATE / "endtoend"
 DOWNLOADS = DIRECTORY / "artifacts"
-UP_SECONDS = 600
-DOWN_SECONDS = 180
-
-
-class NoBed(Exception):
-    """The bed did not come up, with what it said."""
 
 
 @contextmanager
@@ -24,28 +19,25 @@ def bed(keep: bool) -> Iterator[None]:
     """Up, and down again whatever happens, even if this process is killed; unless it is to be kept."""
     copy_downloads()
     environment = {**os.environ, "KSPOT_BED_ARTIFACTS": str(DOWNLOADS)}
-    command = [sys.executable, "-m", "machines", "up", *([] if keep else ["--lifeline"])]
+    if keep:
+        _bring_up(environment)
+        yield
+        return
+    try:
+        with held(environment=environment):
+            yield
+    finally:
+        shutil.rmtree(DOWNLOADS, ignore_errors=True)
+
+
+def _bring_up(environment: dict[str, str]) -> None:
+    # A file, not a pipe: the bed outlives us.
     with open(DIRECTORY / "up.log", "w+") as log:
-        if keep:
-            done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=UP_SECONDS)
-            _require(done.returncode == 0, log)
-            yield
-            return
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, bufsize=1)
-        try:
-            # It says where its environment is as soon as it is ready, and nothing after that.
-            _require(any(line.startswith("source ") for line in process.stdout), log)
-            yield
-        finally:
-            process.stdin.close()
-            process.wait(DOWN_SECONDS)
-            shutil.rmtree(DOWNLOADS, ignore_errors=True)
-
-
-def _require(up: bool, log) -> None:
-    if not up:
+        command = [sys.executable, "-m", "machines", "up"]
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=UP_SECONDS)
         log.seek(0)
-        raise NoBed(f"the bed did not come up:\n{log.read()}")
+        if done.returncode:
+            raise NotUp(done.returncode, log.read().splitlines())
 
 
 def copy_downloads() -> None:

@@ -2,18 +2,21 @@
 
 import base64
 import json
+import re
 import time
 from dataclasses import dataclass
 
 from machines import places
 from machines.endtoend import instances, processes, workloads
 from machines.endtoend.site import STORE, Site, conditions
-from machines.endtoend.waiting import eventually
+from machines.waiting import eventually
 
 # The machines' disks are directories on the disk of this machine, which may be nearly full.
 EVICTION = "memory.available<100Mi,nodefs.available<1%,imagefs.available<1%"
 USER_DATA_BYTES = 8 << 10
 MIB = 1 << 20
+# Not a matter of how fast the machine is: the target is the bound, but for a build that nobody ships.
+MEMORY_MIB, DEBUG_MEMORY_MIB = 60, 200
 
 
 @dataclass(frozen=True)
@@ -116,23 +119,30 @@ def names_resolve(site: Site) -> str:
     for pod in askers:
         for name, wanted in names.items():
             said = workloads.ask(site, pod, "nslookup", name)
-            assert wanted in said, f"{name} on {pod['spec']['nodeName']}: {said!r} has not {wanted}"
+            assert addresses(said) == {wanted}, f"{name} on {pod['spec']['nodeName']}: {said!r} is not {wanted}"
     return f"{len(names)} names on {len(askers)} nodes"
 
 
+def addresses(said: str) -> set[str]:
+    """What nslookup found; before the name it tells whom it asked."""
+    _, _, found = said.partition("Name:")
+    return set(re.findall(r"^Address(?: \d+)?:\s*(\S+)", found, re.M))
+
+
 def machines_are_frugal(site: Site) -> str:
-    """The memory of what stays on machines, and the size of user data."""
+    """The memory of what stays on machines, the most since it began, and the size of user data."""
     most: dict[str, tuple[float, float]] = {}
     for instance in instances.running():
         for process in processes.of(instance.id).values():
-            sizes = (process.resident_bytes / MIB, process.own_bytes / MIB)
+            sizes = (process.peak_bytes / MIB, process.own_bytes / MIB)
             most[process.role] = max(most.get(process.role, (0, 0)), sizes)
     assert {"keep", "controller"} <= set(most), f"only {sorted(most)} of kspot's processes run"
     for role in ("keep", "controller"):
-        site.numbers.note(f"memory of kspot node {role}, the most of all machines", most[role][0], "MiB", 60, 200)
+        bound = DEBUG_MEMORY_MIB if site.programs.debug else MEMORY_MIB
+        site.numbers.note(f"memory of kspot node {role}, the most of all machines", most[role][0], "MiB", MEMORY_MIB, bound)
     sizes = [len(data) for data in _user_data(site)]
     site.numbers.note("user data, the largest group's", max(sizes) / 1024, "KiB", USER_DATA_BYTES / 1024, USER_DATA_BYTES / 1024)
-    return ", ".join(f"{role} {resident:.0f} MiB, {own:.0f} of them without the program's file" for role, (resident, own) in sorted(most.items()))
+    return ", ".join(f"{role} {peak:.0f} MiB at most, now {own:.0f} without the program's file" for role, (peak, own) in sorted(most.items()))
 
 
 def _user_data(site: Site) -> list[bytes]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machines import control, places
-from machines.endtoend.waiting import eventually
 from machines.machine import enter
+from machines.waiting import eventually
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,10 @@ def workers(lifecycle: str | None = None) -> list[Instance]:
 
 
 def by_id(instance_id: str) -> Instance:
-    return next(instance for instance in running() if instance.id == instance_id)
+    for instance in running():
+        if instance.id == instance_id:
+            return instance
+    raise LookupError(f"{instance_id} is not on")
 
 
 def kill(instance: Instance) -> None:

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machines.client import outside
+from machines.commands import CommandFailed
 from machines.endtoend.needs import Programs
 
 COMMAND_SECONDS = 120
-
-
-class CommandFailed(Exception):
-    """A command that ended otherwise than it should have, with everything it wrote."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,7 @@ class Done:
 class Operator:
     def __init__(self, home: Path, programs: Programs, store: str, cluster: str):
         self.programs = programs
+        self.home = home
         home.mkdir(parents=True, exist_ok=True)
         # Nothing of the caller's own AWS, Kubernetes or kspot configuration.
         self.environment = {

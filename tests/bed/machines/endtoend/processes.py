@@ -27,8 +27,9 @@ class Process:
         return int(self._status("NSpid").split()[-1])
 
     @property
-    def resident_bytes(self) -> int:
-        return self._memory("VmRSS")
+    def peak_bytes(self) -> int:
+        """The most that it ever had in memory."""
+        return self._memory("VmHWM")
 
     @property
     def own_bytes(self) -> int:
@@ -45,7 +46,10 @@ class Process:
         return int(self._status(name).split()[0]) << 10
 
     def _status(self, name: str) -> str:
-        return re.search(rf"^{name}:\s+(.*)$", Path(f"/proc/{self.pid}/status").read_text(), re.M)[1]
+        found = re.search(rf"^{name}:\s+(.*)$", Path(f"/proc/{self.pid}/status").read_text(), re.M)
+        if found is None:
+            raise ProcessLookupError(f"process {self.pid} has ended")
+        return found[1]
 
 
 def of(instance_id: str) -> dict[str, Process]:
@@ -66,13 +70,14 @@ def of(instance_id: str) -> dict[str, Process]:
     return found
 
 
-class CpuOfBoot(threading.Thread):
-    """Follows an instance's agent and knows how much CPU time it took, to a fifth of a second."""
+class Boot(threading.Thread):
+    """Follows an instance's agent and knows how much CPU time it took, to a fifth of a second, and the most memory."""
 
     def __init__(self, instance_id: str):
         super().__init__(daemon=True)
         self.instance_id = instance_id
         self.seconds = 0.0
+        self.peak_bytes = 0
         self.stopping = threading.Event()
         self.start()
 
@@ -81,11 +86,13 @@ class CpuOfBoot(threading.Thread):
         while not self.stopping.wait(0.2):
             try:
                 agent = agent or of(self.instance_id).get("boot")
-                self.seconds = agent.cpu_seconds if agent else self.seconds
+                if agent:
+                    self.peak_bytes = agent.peak_bytes
+                    self.seconds = agent.cpu_seconds
             except OSError:
                 return  # it has ended
 
-    def stop(self) -> float:
+    def stop(self) -> None:
         self.stopping.set()
         self.join()
-        return self.seconds
+        assert self.seconds > 0 and self.peak_bytes > 0, f"nobody has seen the agent of {self.instance_id}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from machines.endtoend import evidence
 from machines.endtoend.site import Site
-from machines.endtoend.waiting import Late
+from machines.waiting import Late
 
 RECOVERY_SECONDS = 180
 

@@ -4,7 +4,7 @@ import json
 
 from machines.endtoend.operators import Operator
 from machines.endtoend.site import Site, conditions
-from machines.endtoend.waiting import eventually
+from machines.waiting import eventually
 
 NAMESPACE = "endtoend"
 IMAGE = "kspot.test/tools:1"
@@ -50,17 +50,6 @@ def everywhere(name: str) -> dict:
 def budget(name: str, available: int) -> dict:
     spec = {"minAvailable": available, "selector": {"matchLabels": {"app": name}}}
     return _named("PodDisruptionBudget", name, "policy/v1", spec=spec)
-
-
-def apart(name: str) -> dict:
-    """For pods that should be on different nodes."""
-    constraint = {
-        "maxSkew": 1,
-        "topologyKey": "kubernetes.io/hostname",
-        "whenUnsatisfiable": "DoNotSchedule",
-        "labelSelector": {"matchLabels": {"app": name}},
-    }
-    return {"topologySpreadConstraints": [constraint]}
 
 
 def apply(operator: Operator, *objects: dict) -> None:
