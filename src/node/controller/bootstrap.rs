@@ -9,6 +9,7 @@ use super::addresses::Fleet;
 use super::lookups::Lookups;
 use super::status::BootStatus;
 use crate::error::{Error, Result};
+use crate::kube::connect::in_time;
 use crate::kube::nodes;
 use crate::model::naming::Names;
 use crate::node::configuration::Cloud;
@@ -184,8 +185,7 @@ async fn has_role(parts: &Parts, profile: &str, role: &str) -> Result<bool> {
 /// Nobody takes the place of a node that works. An API server that is away says nothing against anybody.
 async fn not_taken(parts: &Parts, machine: &Machine) -> Result<(), Denied> {
     let asked = async { nodes::standing(&parts.home.door.client().await?, &machine.id).await };
-    let late = |_| Err(Error::failed("the API server does not answer in time"));
-    match tokio::time::timeout(API, asked).await.unwrap_or_else(late) {
+    match in_time(API, asked).await {
         Ok(Some((true, provider))) if provider.rsplit('/').next() != Some(machine.id.as_str()) => {
             Err(Denied::NodeTaken { node: machine.id.clone(), provider })
         }
