@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cloud::aws::Account;
+use crate::cloud::aws::partition::dns_suffix;
 use crate::model::iam::addon_roles;
 use crate::model::naming::Names;
 use crate::spec::addons::AddonSpec;
@@ -105,7 +106,7 @@ impl Context {
         let by_name: BTreeMap<&str, Group> = groups.iter().map(|g| (g.name(), Group::of(g, names))).collect();
         let spec = &cluster.spec;
         let version = spec.kubernetes_version();
-        let suffix = if account.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let suffix = dns_suffix(&account.partition);
         let dns = spec.kube_dns.as_ref().and_then(|dns| dns.server_ip);
         let queue = spec.enabled_node_termination_handler().filter(|h| h.queue_mode());
         let queue = queue.map(|_| names.termination_queue());

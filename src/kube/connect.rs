@@ -36,6 +36,12 @@ pub async fn dial(entry: &Entry) -> Result<Connection> {
     client(kubeconfig, &entry.server).await
 }
 
+/// What the API answers, if it does so in time.
+pub async fn in_time<T>(patience: Duration, asked: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = |_| Error::failed(format!("the Kubernetes API did not answer within {} seconds", patience.as_secs()));
+    tokio::time::timeout(patience, asked).await.map_err(late)?
+}
+
 /// A client for the current context of a kubeconfig.
 pub async fn connect_file(file: &Path) -> Result<Client> {
     Ok(dial_file(file).await?.client)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::naming::Names;
 use crate::catalogue::{ImageInfo, InstanceType};
 use crate::cloud::aws::Account;
+use crate::cloud::aws::partition::dns_suffix;
 use crate::error::{Error, Result};
 use crate::resource::{Addr, Desired, Resource};
 use crate::spec::{Cluster, InstanceGroup, Role};
@@ -116,7 +117,7 @@ impl<'a> Input<'a> {
 
     /// The last part of AWS's host names.
     pub(super) fn dns_suffix(&self) -> &'static str {
-        if self.account.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" }
+        dns_suffix(&self.account.partition)
     }
 
     /// The ARN of something in the account and region.

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// The header that carries who asks: a signed request for STS, for `GetCallerIdentity`.
 pub const IDENTITY_HEADER: &str = "x-kspot-identity";
 
+/// The phase of a worker's boot in which it asks. A refusal is its status under this name, whoever of the two writes it.
+pub const PHASE: &str = "identity-granted";
+
 /// A machine that wants to become a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -12,6 +12,7 @@ use super::specs::{Specs, open};
 use crate::catalogue::Prices;
 use crate::cloud::aws::lookup::Instance;
 use crate::error::{Error, Result};
+use crate::kube::connect::in_time;
 use crate::kube::nodes as joined;
 use crate::spec::Role;
 use crate::state::ClusterStore;
@@ -19,7 +20,7 @@ use crate::validate::member::{Member, Standing, members};
 use crate::validate::view::{Boot, Group, Kubernetes, Machine as Seen, Node, View};
 
 /// How long an API that need not be there is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A machine and its node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -94,8 +95,7 @@ async fn nodes(client: Result<Client>, needed: bool) -> Result<Vec<Node>> {
     if needed {
         return asked.await;
     }
-    let late = |_| Error::failed(format!("the Kubernetes API did not answer within {} seconds", PATIENCE.as_secs()));
-    tokio::time::timeout(PATIENCE, asked).await.map_err(late)?
+    in_time(PATIENCE, asked).await
 }
 
 fn view(

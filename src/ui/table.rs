@@ -1,6 +1,6 @@
 //! Tables: aligned columns, headers in upper case, nothing drawn.
 //!
-//! In a pipe nothing is ever cut. On a terminal only the column that is marked as flexible gives way.
+//! In a pipe nothing is ever cut. On a terminal only columns that are marked as flexible give way, the last one first.
 
 use std::fmt::Write;
 
@@ -128,10 +128,13 @@ impl Table {
         };
         let mut widths: Vec<usize> = shown.iter().map(widest).collect();
         let total = widths.iter().sum::<usize>() + GAP * shown.len().saturating_sub(1);
-        let excess = limit.map_or(0, |l| total.saturating_sub(l));
-        if let Some(place) = shown.iter().rposition(|c| self.columns[*c].flexible) {
-            let least = LEAST.min(widths[place]);
-            widths[place] = widths[place].saturating_sub(excess).max(least);
+        let mut excess = limit.map_or(0, |l| total.saturating_sub(l));
+        for (place, column) in shown.iter().enumerate().rev() {
+            if self.columns[*column].flexible {
+                let gives = widths[place].saturating_sub(LEAST).min(excess);
+                widths[place] -= gives;
+                excess -= gives;
+            }
         }
         widths
     }
@@ -200,6 +203,22 @@ mod tests {
         nodes-1a          2   eu-west-1a   m5.large,m5a.large,m6i.large,m6a.large
         control-plane    10   -            -
         ");
+    }
+
+    /// Where one flexible column is not enough the one before it gives way, too.
+    #[test]
+    fn flexible_columns_give_way_one_after_the_other() {
+        let mut t = Table::new([Column::new("name"), Column::new("ready").flexible(), Column::new("about").flexible()]);
+        t.row(["a".into(), "no: Deployment kube-system/coredns is not there".into(), "Names of services.".into()]);
+        t.row(["b".into(), "yes".into(), "Rights.".into()]);
+        let narrow = anstream::adapter::strip_str(&t.render(false, Some(40))).to_string();
+        insta::assert_snapshot!(narrow, @r"
+        NAME   READY                    ABOUT
+        a      no: Deployment kube-s…   Names o…
+        b      yes                      Rights.
+        ");
+        let wider = anstream::adapter::strip_str(&t.render(false, Some(70))).to_string();
+        assert!(wider.contains("coredns is not there   Names o"), "{wider}");
     }
 
     /// A narrow terminal cuts the flexible column and nothing else; a pipe cuts nothing.

@@ -10,6 +10,7 @@ mod leftovers;
 pub mod lookup;
 pub mod metadata;
 pub mod once;
+pub mod partition;
 pub mod quotas;
 pub mod sizes;
 pub mod sts;

@@ -27,7 +27,7 @@ pub struct MemberVolume {
 }
 
 impl AwsCloud {
-    /// The volumes of a cluster's etcd members: one paged sweep.
+    /// The volumes of a cluster's etcd members, without those that are going: one paged sweep.
     pub async fn member_volumes(&self, cluster: &str) -> Result<Vec<MemberVolume>> {
         let mut pages = self
             .ec2
@@ -68,7 +68,34 @@ impl AwsCloud {
     }
 }
 
+/// The volume of a member, if it has one. Of two nobody can tell which has the member's data.
+pub fn of_member<'a>(all: &'a [MemberVolume], etcd: &str, member: &str) -> Result<Option<&'a MemberVolume>> {
+    let found: Vec<&MemberVolume> = all.iter().filter(|v| v.etcd == etcd && v.member == member).collect();
+    match found[..] {
+        [] => Ok(None),
+        [volume] => Ok(Some(volume)),
+        _ => {
+            let ids: Vec<&str> = found.iter().map(|v| v.id.as_str()).collect();
+            let ids = ids.join(" and ");
+            let of = |v: &MemberVolume| match &v.instance {
+                Some(instance) => format!("{} in {}, at {instance}", v.id, v.zone),
+                None => format!("{} in {}, at no machine", v.id, v.zone),
+            };
+            let error = Error::failed(format!("{ids} are all tagged as the volume of etcd {etcd} member {member}"));
+            let error = found.iter().fold(error, |error, v| error.detail(of(v)));
+            Err(error.hint(format!(
+                "take the tag from the one without the member's data: \
+                 aws ec2 delete-tags --resources vol-... --tags Key={ETCD_TAG}{etcd}"
+            )))
+        }
+    }
+}
+
 fn member_volume(volume: &aws_sdk_ec2::types::Volume) -> Option<MemberVolume> {
+    use aws_sdk_ec2::types::VolumeState;
+    if matches!(volume.state(), Some(VolumeState::Deleting | VolumeState::Deleted)) {
+        return None;
+    }
     let tag = volume.tags().iter().find_map(|t| Some((t.key()?.strip_prefix(ETCD_TAG)?, t.value()?)))?;
     let attached = volume.attachments().first();
     Some(MemberVolume {
@@ -79,4 +106,31 @@ fn member_volume(volume: &aws_sdk_ec2::types::Volume) -> Option<MemberVolume> {
         instance: attached.and_then(|a| a.instance_id()).map(str::to_owned),
         attachment: attached.and_then(|a| a.state()).map(|s| s.as_str().to_owned()).unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{Tag, Volume, VolumeState};
+
+    use super::*;
+
+    fn volume(id: &str, member: &str, state: VolumeState) -> Option<MemberVolume> {
+        let tag = Tag::builder().key(format!("{ETCD_TAG}main")).value(format!("{member}/a,b")).build();
+        member_volume(&Volume::builder().volume_id(id).availability_zone("eu-west-1a").state(state).tags(tag).build())
+    }
+
+    /// A member has one volume or none; two are named, with what to do. One that is going is none.
+    #[test]
+    fn a_member_has_one_volume() {
+        let states = [VolumeState::InUse, VolumeState::Deleting, VolumeState::Available, VolumeState::Available];
+        let made = [("vol-1", "a"), ("vol-2", "a"), ("vol-3", "b"), ("vol-4", "b")].into_iter().zip(states);
+        let all: Vec<MemberVolume> = made.filter_map(|((id, member), state)| volume(id, member, state)).collect();
+        let found = |etcd, member| of_member(&all, etcd, member).map(|found| found.map(|v| v.id.as_str()));
+        assert_eq!(found("main", "a").unwrap(), Some("vol-1"));
+        assert_eq!(found("events", "a").unwrap(), None);
+        assert_eq!(found("main", "c").unwrap(), None);
+        let error = found("main", "b").unwrap_err();
+        assert!(error.message().contains("vol-3 and vol-4"), "{error}");
+        assert!(error.hints()[0].contains("--tags Key=k8s.io/etcd/main"), "{:?}", error.hints());
+    }
 }

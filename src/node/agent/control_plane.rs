@@ -16,6 +16,7 @@ use super::steps::kubelet::{self, Kubelet};
 use super::steps::services::Service;
 use super::steps::volumes::{MemberVolume, Volumes};
 use super::{Birth, host_steps, install};
+use crate::cloud::aws::volumes::of_member;
 use crate::cloud::aws::{AwsCloud, sdk_config};
 use crate::error::{Error, Result};
 use crate::node::configuration::{Configuration, ControlPlane};
@@ -132,12 +133,11 @@ impl Volumes for OfEc2 {
     async fn attached(&self, etcd: &str, member: &str) -> Result<String> {
         loop {
             let all = self.aws.member_volumes(&self.cluster).await?;
-            let of_member = |v: &&crate::cloud::aws::volumes::MemberVolume| v.etcd == etcd && v.member == member;
             let missing = || {
                 Error::failed(format!("there is no volume of etcd {etcd} member {member} in cluster {}", self.cluster))
                     .hint("kspot update cluster shows what is missing")
             };
-            let volume = all.iter().find(of_member).ok_or_else(missing)?;
+            let volume = of_member(&all, etcd, member)?.ok_or_else(missing)?;
             if volume.zone != self.zone {
                 let (id, there, here) = (&volume.id, &volume.zone, &self.zone);
                 return Err(Error::failed(format!(

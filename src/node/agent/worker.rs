@@ -15,7 +15,7 @@ use crate::cloud::aws::{AwsCloud, sdk_config};
 use crate::error::{Error, Result};
 use crate::node::configuration::Configuration;
 use crate::node::documents;
-use crate::node::join::{Grant, Request};
+use crate::node::join::{Grant, PHASE, Request};
 use crate::node::keep;
 use crate::node::worker::{Controllers, ask, tell};
 use crate::pki::issue;
@@ -34,7 +34,7 @@ pub async fn boot(birth: &Birth) -> Result<()> {
     let aws = AwsCloud::new(&sdk_config(Some(&birth.boot.region)).await, &birth.context)?;
     let controllers = until("control-plane-found", report, async || controllers(birth, &aws).await).await;
     report.kept_by(Arc::new(controllers));
-    let granted = until("identity-granted", report, async || {
+    let granted = until(PHASE, report, async || {
         // Looked up anew for each try: the control plane may have been replaced meanwhile.
         let controllers = self::controllers(birth, &aws).await?;
         let grant = join(birth, &controllers).await?;

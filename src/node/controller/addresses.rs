@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -14,16 +14,32 @@ use crate::node::identity::Machine;
 use crate::spec::Role;
 
 /// How often EC2 is asked.
-const EVERY: Duration = Duration::from_secs(10);
+pub const EVERY: Duration = Duration::from_secs(10);
+
+/// For how long what was seen says who may have what: two looks, the second of which may take a while.
+const FRESH: Duration = Duration::from_secs(20);
 
 /// The machines that run, or are about to, by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fleet {
     /// By id.
     pub machines: BTreeMap<String, Machine>,
+    /// When EC2 was asked for them; none if it was not yet.
+    pub asked: Option<Instant>,
 }
 
 impl Fleet {
+    /// The machines that EC2 named when it was asked at this time.
+    pub fn new(machines: impl IntoIterator<Item = Machine>, asked: Instant) -> Self {
+        Fleet { machines: machines.into_iter().map(|m| (m.id.clone(), m)).collect(), asked: Some(asked) }
+    }
+
+    /// A machine, if EC2 said lately that it runs.
+    pub fn fresh(&self, id: &str, now: Instant) -> Option<&Machine> {
+        let fresh = self.asked.is_some_and(|asked| now.saturating_duration_since(asked) <= FRESH);
+        self.machines.get(id).filter(|_| fresh)
+    }
+
     /// The first addresses of the control plane's machines that run.
     pub fn control_plane(&self) -> Vec<IpAddr> {
         let machines = self.machines.values().filter(|m| m.state == "running" && m.has_role(Role::ControlPlane));
@@ -43,17 +59,10 @@ pub async fn follow(home: Arc<Home>, seen: watch::Sender<Arc<Fleet>>, stop: Canc
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
+        // What it answers is not older than the question.
+        let asked = Instant::now();
         match home.aws.machines(&home.cluster).await {
-            Ok(machines) => {
-                let fleet = Fleet { machines: machines.into_iter().map(|m| (m.id.clone(), m)).collect() };
-                seen.send_if_modified(|last| {
-                    let changed = **last != fleet;
-                    if changed {
-                        *last = Arc::new(fleet);
-                    }
-                    changed
-                });
-            }
+            Ok(machines) => _ = seen.send_replace(Arc::new(Fleet::new(machines, asked))),
             Err(e) => tracing::warn!(error = e.chain(), "the machines are not known afresh"),
         }
     }
@@ -78,7 +87,18 @@ mod tests {
             machine("i-2", "control-plane", "pending", "10.0.0.2"),
             machine("i-3", "node", "running", "10.0.0.3"),
         ];
-        let fleet = Fleet { machines: machines.into_iter().map(|m| (m.id.clone(), m)).collect() };
+        let fleet = Fleet::new(machines, Instant::now());
         assert_eq!(fleet.control_plane(), ["10.0.0.1".parse::<IpAddr>().unwrap()]);
+    }
+
+    /// What was seen counts while it is fresh, and not once EC2 has not answered for a while.
+    #[test]
+    fn machines_are_known_while_they_are_fresh() {
+        let now = Instant::now();
+        let fleet = Fleet::new([Machine { id: "i-1".into(), ..Machine::default() }], now);
+        assert!(fleet.fresh("i-1", now + EVERY).is_some());
+        assert!(fleet.fresh("i-2", now).is_none());
+        assert!(fleet.fresh("i-1", now + FRESH + Duration::from_secs(1)).is_none());
+        assert!(Fleet::default().fresh("i-1", now).is_none());
     }
 }

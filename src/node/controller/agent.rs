@@ -1,8 +1,10 @@
 //! `GET /bin/<name>`: the agent's binary, for workers that have nothing yet. It is public, and who fetches it checks its
 //! sha256: no proof is asked for.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures::stream;
 use hyper::body::{Bytes, Frame};
@@ -18,6 +20,12 @@ const CHUNK: usize = 64 << 10;
 
 /// How many binaries are kept: two releases for two architectures.
 const KEPT: usize = 4;
+
+/// For how long the store is not asked again for a binary that it did not have.
+const ABSENT: Duration = Duration::from_secs(10);
+
+/// How many such binaries are known.
+const ABSENTEES: usize = 1000;
 
 /// This very program.
 const OWN: &str = "/proc/self/exe";
@@ -52,12 +60,14 @@ pub struct Binaries {
     own: OnceCell<String>,
     /// One is fetched at a time: the second who wants it finds it on the disk.
     fetching: Arc<Mutex<()>>,
+    /// The files that the store did not have, and when it said so: anybody can ask for any.
+    absent: std::sync::Mutex<HashMap<String, Instant>>,
 }
 
 impl Binaries {
     /// Those of the store, kept in this directory.
     pub fn new(store: ClusterStore, directory: PathBuf) -> Self {
-        Binaries { store, directory, own: OnceCell::new(), fetching: Arc::default() }
+        Binaries { store, directory, own: OnceCell::new(), fetching: Arc::default(), absent: Default::default() }
     }
 
     /// A binary's file, and its size; none if there is no such binary.
@@ -67,13 +77,26 @@ impl Binaries {
             return open(Path::new(OWN)).await.map(Some);
         }
         let path = self.directory.join(name.file());
-        // Who comes from here on has the whole file: it is moved into place once its hash is right.
-        let _one = self.fetching.lock().await;
+        // A file that is there is whole: it is moved into place once its hash is right.
         if let Ok(found) = open(&path).await {
             return Ok(Some(found));
         }
+        if self.is_absent(name) {
+            return Ok(None);
+        }
+        let _one = self.fetching.lock().await;
+        // Somebody may have fetched it meanwhile, or in vain.
+        if let Ok(found) = open(&path).await {
+            return Ok(Some(found));
+        }
+        if self.is_absent(name) {
+            return Ok(None);
+        }
         let key = self.store.keys().binary("linux", &name.arch, &name.sha256);
-        let Some(blob) = self.store.store().get(&key).await? else { return Ok(None) };
+        let Some(blob) = self.store.store().get(&key).await? else {
+            self.note_absent(name);
+            return Ok(None);
+        };
         if sha256(&blob.bytes) != name.sha256 {
             return Err(Error::failed(format!("{key} in {} is not what its name says", self.store.store().describe())));
         }
@@ -81,6 +104,20 @@ impl Binaries {
         let saved = tokio::task::spawn_blocking(move || save(&directory, &kept, &blob.bytes)).await;
         saved.map_err(|e| Error::failed("saving a binary was given up").because(e))??;
         open(&path).await.map(Some)
+    }
+
+    /// Whether the store did not have a binary a moment ago.
+    fn is_absent(&self, name: &Name) -> bool {
+        let absent = self.absent.lock().unwrap_or_else(PoisonError::into_inner);
+        absent.get(&name.file()).is_some_and(|since| since.elapsed() < ABSENT)
+    }
+
+    fn note_absent(&self, name: &Name) {
+        let mut absent = self.absent.lock().unwrap_or_else(PoisonError::into_inner);
+        absent.retain(|_, since| since.elapsed() < ABSENT);
+        if absent.len() < ABSENTEES {
+            absent.insert(name.file(), Instant::now());
+        }
     }
 }
 
@@ -179,6 +216,31 @@ mod tests {
         assert!(error.message().contains("not what its name says"), "{error}");
         let none = Name::parse(&format!("kspot-linux-arm64-{}", "0".repeat(64))).unwrap();
         assert!(binaries.open(&none).await.unwrap().is_none());
+    }
+
+    /// What is on the disk does not wait for what somebody else has fetched; what the store does not have it is not asked
+    /// for again at once, by whoever waits.
+    #[tokio::test]
+    async fn binaries_on_the_disk_wait_for_nobody() {
+        let store = ClusterStore::new(Arc::new(Memory::new()), "c.example.com").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let binaries = Binaries::new(store.clone(), directory.path().to_owned());
+        binaries.own.set("own".to_owned()).unwrap();
+        let name = |sum: &str| Name::parse(&format!("kspot-linux-amd64-{sum}")).unwrap();
+        let (kept, late) = (name(&sha256(b"kept")), name(&sha256(b"late")));
+        std::fs::write(directory.path().join(kept.file()), b"kept").unwrap();
+        {
+            let _fetching = binaries.fetching.lock().await;
+            let opened = tokio::time::timeout(Duration::from_secs(10), binaries.open(&kept)).await;
+            assert!(opened.unwrap().unwrap().is_some());
+        }
+        assert!(binaries.open(&late).await.unwrap().is_none());
+        let key = store.keys().binary("linux", "amd64", &late.sha256);
+        store.store().put(&key, b"late", Precondition::None).await.unwrap();
+        assert!(binaries.open(&late).await.unwrap().is_none(), "the store is not asked again");
+        let long_ago = Instant::now().checked_sub(ABSENT).unwrap();
+        binaries.absent.lock().unwrap().values_mut().for_each(|since| *since = long_ago);
+        assert!(binaries.open(&late).await.unwrap().is_some());
     }
 
     /// This program is sent without a look at the store.

@@ -1,12 +1,15 @@
 //! `POST /bootstrap`: a worker proves who it is and gets its configuration and its certificates, or the reason why not.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::Parts;
 use super::addresses::Fleet;
+use super::lookups::Lookups;
 use super::status::BootStatus;
 use crate::error::{Error, Result};
+use crate::kube::connect::in_time;
 use crate::kube::nodes;
 use crate::model::naming::Names;
 use crate::node::configuration::Cloud;
@@ -14,13 +17,10 @@ use crate::node::identity::caller::{self, Caller};
 use crate::node::identity::check::{Expected, check};
 use crate::node::identity::machine::{Claim, is_id};
 use crate::node::identity::{Denied, Machine, Token};
-use crate::node::join::{Grant, Request};
+use crate::node::join::{Grant, PHASE, Request};
 use crate::pki::issue::PublicKey;
 use crate::pki::kubelet;
 use crate::spec::Role;
-
-/// The phase under which a refusal is kept as the machine's status.
-const PHASE: &str = "identity-requested";
 
 /// How long the API server is waited for; it may be away.
 const API: Duration = Duration::from_secs(3);
@@ -100,8 +100,7 @@ async fn grant(parts: &Parts, asked: Asked<'_>, known: &mut Known) -> Result<Gra
 
     let role = caller(parts, asked, &request.instance).await?;
     known.proven = true;
-    let machine = home.aws.machine(&request.instance).await?;
-    let machine = machine.ok_or_else(|| Denied::NoMachine(request.instance.clone()))?;
+    let machine = machine(parts, &parts.proven, &request.instance).await?;
     known.group = machine.group().unwrap_or_default().to_owned();
     let claim = Claim {
         cluster: &home.cluster,
@@ -134,8 +133,18 @@ async fn addresses(parts: &Parts) -> Result<Vec<IpAddr>> {
     if !known.is_empty() {
         return Ok(known);
     }
-    let machines = parts.home.aws.machines(&parts.home.cluster).await?;
-    Ok(Fleet { machines: machines.into_iter().map(|m| (m.id.clone(), m)).collect() }.control_plane())
+    let asked = Instant::now();
+    Ok(Fleet::new(parts.home.aws.machines(&parts.home.cluster).await?, asked).control_plane())
+}
+
+/// What EC2 says of a machine: as it was seen last, or, where that is long ago or it came since, looked up.
+pub async fn machine(parts: &Parts, lookups: &Lookups, id: &str) -> Result<Machine, Failure> {
+    let (fleet, now) = (Arc::clone(&parts.seen.borrow()), Instant::now());
+    if let Some(machine) = fleet.fresh(id, now) {
+        return Ok(machine.clone());
+    }
+    let found = lookups.find(id, now, parts.home.aws.machine(id)).await?;
+    Ok(found.ok_or_else(|| Denied::NoMachine(id.to_owned()))?)
 }
 
 /// The role of the credentials that the token was signed with, if they are the instance's.
@@ -176,8 +185,7 @@ async fn has_role(parts: &Parts, profile: &str, role: &str) -> Result<bool> {
 /// Nobody takes the place of a node that works. An API server that is away says nothing against anybody.
 async fn not_taken(parts: &Parts, machine: &Machine) -> Result<(), Denied> {
     let asked = async { nodes::standing(&parts.home.door.client().await?, &machine.id).await };
-    let late = |_| Err(Error::failed("the API server does not answer in time"));
-    match tokio::time::timeout(API, asked).await.unwrap_or_else(late) {
+    match in_time(API, asked).await {
         Ok(Some((true, provider))) if provider.rsplit('/').next() != Some(machine.id.as_str()) => {
             Err(Denied::NodeTaken { node: machine.id.clone(), provider })
         }

@@ -1,8 +1,9 @@
-//! How often one address may ask: a bucket of tokens each, for a bounded number of addresses.
+//! How often one address may ask: a bucket of tokens each, for a bounded number of addresses. And how many connections it
+//! may have.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// How many requests an address may send at once.
@@ -13,6 +14,45 @@ const RATE: f64 = 2.0;
 
 /// How many addresses are told apart; more than a VPC's machines that ask at the same time.
 const MOST: usize = 10_000;
+
+/// How many connections an address may have at once. A machine's agent has one or two.
+const CONNECTIONS: usize = 16;
+
+/// How many connections each address has.
+#[derive(Clone, Debug, Default)]
+pub struct Connections(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// A connection's place, for as long as this lives.
+#[derive(Debug)]
+pub struct Place {
+    of: Connections,
+    peer: IpAddr,
+}
+
+impl Connections {
+    /// A place for one more of an address; none if it has as many as it may.
+    pub fn enter(&self, peer: IpAddr) -> Option<Place> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(peer).or_default();
+        if *count >= CONNECTIONS {
+            return None;
+        }
+        *count += 1;
+        Some(Place { of: self.clone(), peer })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut all = self.of.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.peer);
+            }
+        }
+    }
+}
 
 /// The buckets.
 #[derive(Debug, Default)]
@@ -66,6 +106,21 @@ mod tests {
         assert_eq!(allowed, 20);
         assert!(limits.allows(address(2), now));
         assert!(limits.allows(address(1), now + Duration::from_secs(1)));
+    }
+
+    /// One address has so many connections and not more; another has its own, and what ends makes room and leaves nothing.
+    #[test]
+    fn nobody_takes_all_connections() {
+        let connections = Connections::default();
+        let address = |n: u32| IpAddr::V4(Ipv4Addr::from(n));
+        let mut places: Vec<Place> = (0..100).filter_map(|_| connections.enter(address(1))).collect();
+        assert_eq!(places.len(), CONNECTIONS);
+        let other = connections.enter(address(2));
+        assert!(other.is_some() && connections.enter(address(1)).is_none());
+        places.pop();
+        assert!(connections.enter(address(1)).is_some());
+        drop((places, other));
+        assert!(connections.0.lock().unwrap().is_empty());
     }
 
     /// The number of addresses is bounded; those that went quiet make room.

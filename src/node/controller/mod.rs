@@ -3,7 +3,7 @@
 //! * [`home`]: what all parts work with: the machine's documents, the store, AWS, the authority.
 //! * [`addresses`]: the cluster's machines, looked at every few seconds for all parts.
 //! * [`server`]: the HTTPS server that workers ask, with its [`certificate`] and [`limits`].
-//! * [`bootstrap`], [`status`], [`agent`]: what it answers.
+//! * [`bootstrap`], [`status`], [`agent`]: what it answers; [`lookups`] of machines that nobody has seen yet.
 //! * [`leader`]: which of the controllers does what one does for all: [`labels`], [`addons`], [`tidy`].
 //!
 //! Workers can join while the API server is away: only the look at a node of the same name needs it.
@@ -17,6 +17,7 @@ pub mod home;
 pub mod labels;
 pub mod leader;
 pub mod limits;
+pub mod lookups;
 pub mod server;
 pub mod status;
 pub mod tidy;
@@ -34,6 +35,12 @@ use crate::error::{Context as _, Result};
 use crate::node::identity::replay::Used;
 pub use home::{Home, Options};
 
+/// How many machines that proved who they are EC2 is asked about between two looks at all machines.
+const PROVEN: usize = 1000;
+
+/// The same of machines that somebody named; the next look shows those that are the cluster's.
+const NAMED: usize = 20;
+
 /// What requests are answered with.
 pub struct Parts {
     /// What all work with.
@@ -44,6 +51,10 @@ pub struct Parts {
     pub book: status::Book,
     /// The agent's binaries.
     pub binaries: agent::Binaries,
+    /// Machines that proved who they are before anybody saw them.
+    pub proven: lookups::Lookups,
+    /// Machines that somebody named before anybody saw them.
+    pub named: lookups::Lookups,
     /// The tokens that were used.
     pub used: Used,
     /// Who may ask how often.
@@ -65,6 +76,8 @@ pub async fn run(options: Options, context: Context) -> Result<()> {
         book: status::Book::new(home.store.clone()),
         binaries: agent::Binaries::new(home.store.clone(), home.binaries.clone()),
         seen: seen.clone(),
+        proven: lookups::Lookups::new(PROVEN),
+        named: lookups::Lookups::new(NAMED),
         used: Used::default(),
         limits: limits::Limits::default(),
         profiles: Mutex::default(),

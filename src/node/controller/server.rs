@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::Parts;
 use super::agent::{self, Name};
 use super::bootstrap::{self, Asked, Failure};
+use super::limits::Connections;
 use super::status;
 use crate::error::{Context as _, Result};
 use crate::node::identity::Denied;
@@ -74,6 +75,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let peers = Connections::default();
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -82,11 +84,15 @@ pub async fn serve(
             Some(_) = connections.join_next() => continue,
         };
         let Some((stream, peer, place)) = accepted else { continue };
+        let peer = peer.ip().to_canonical();
+        let Some(own) = peers.enter(peer) else {
+            tracing::debug!(%peer, "a connection is closed: the address has too many");
+            continue;
+        };
         let tls = TlsAcceptor::from(Arc::clone(&config.borrow()));
         let (parts, stop) = (Arc::clone(&parts), stop.clone());
         connections.spawn(async move {
-            let _place = place;
-            let peer = peer.ip().to_canonical();
+            let _places = (place, own);
             if tokio::time::timeout(CONNECTION, connection(parts, stream, peer, tls, stop)).await.is_err() {
                 tracing::debug!(%peer, "a connection lasted too long");
             }

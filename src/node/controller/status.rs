@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Parts;
 use super::addresses::Fleet;
-use super::bootstrap::Failure;
+use super::bootstrap::{Failure, machine};
 use crate::node::identity::Denied;
 use crate::node::identity::machine::is_id;
 use crate::state::ClusterStore;
@@ -141,17 +141,7 @@ pub async fn take(parts: &Parts, peer: IpAddr, body: &[u8]) -> Result<(), Failur
     if !is_id(&status.instance) {
         return Err(Denied::NoId(status.instance).into());
     }
-    let fleet = parts.seen.borrow().clone();
-    let fresh;
-    let machine = match fleet.machines.get(&status.instance) {
-        Some(machine) => machine,
-        // It may be younger than the last look.
-        None => {
-            let found = parts.home.aws.machine(&status.instance).await?;
-            fresh = found.ok_or_else(|| Denied::NoMachine(status.instance.clone()))?;
-            &fresh
-        }
-    };
+    let machine = machine(parts, &parts.named, &status.instance).await?;
     if !machine.is_of(&parts.home.cluster) {
         return Err(Denied::ForeignMachine(status.instance).into());
     }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::Denied;
+use crate::cloud::aws::partition::{dns_suffix, of_region};
 
 /// The signed header that binds a token to what is asked for with it: the hex sha256 of the body.
 pub const BODY_HEADER: &str = "x-kspot-request-sha256";
@@ -38,8 +39,7 @@ impl Token {
 
 /// STS of a region: only it is asked, and only for it a token counts.
 pub fn sts_host(region: &str) -> String {
-    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    format!("sts.{region}.{suffix}")
+    format!("sts.{region}.{}", dns_suffix(of_region(region)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::forward::Known;
 use super::{remember, remembered};
 use crate::cloud::aws::AwsCloud;
-use crate::error::Result;
+use crate::cloud::aws::volumes::{MemberVolume, of_member};
+use crate::error::{Error, Result};
 use crate::node::agent::Birth;
 use crate::node::agent::worker::{controllers, controllers_at};
 use crate::node::configuration::{Configuration, Etcd};
@@ -19,6 +20,9 @@ use crate::node::worker;
 
 /// How often a machine looks when all is well, and when something is missing.
 const EVERY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
+
+/// The longest that a worker leaves EC2 alone while no controller answers.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// The names that lead to the machine itself.
 fn own_names(internal_name: &str) -> BTreeMap<String, IpAddr> {
@@ -65,29 +69,92 @@ async fn look(
     let cluster = &configuration.cluster;
     let (volumes, machines) = futures::try_join!(aws.member_volumes(cluster), aws.control_plane(cluster))?;
     let address = |id: &str| machines.iter().find(|m| m.id == id)?.internal_ip.as_deref()?.parse::<IpAddr>().ok();
-    let mut all = own_names(&configuration.api.internal_name);
-    let mut complete = true;
-    for etcd in etcd {
-        for member in &etcd.members {
-            let volume = volumes.iter().find(|v| v.etcd == etcd.name && v.member == member.name);
-            let holder = volume.and_then(|v| v.instance.as_deref()).and_then(address);
-            // Its own volume may be on its way here.
-            let holder = if member.name == etcd.member { Some(birth.metadata.address) } else { holder };
-            match holder {
-                Some(holder) => _ = all.insert(member.peer_name.clone(), holder),
-                None => complete = false,
+    let complete = match members(etcd, &volumes, birth.metadata.address, address) {
+        Ok((found, complete)) => {
+            let all = own_names(&configuration.api.internal_name).into_iter().chain(found).collect();
+            if names::keep(birth.host.as_ref(), &all).await? {
+                tracing::info!(names = all.len(), "the names of etcd's members were written");
             }
+            complete
         }
-    }
-    if names::keep(birth.host.as_ref(), &all).await? {
-        tracing::info!(names = all.len(), "the names of etcd's members were written");
-    }
+        // API servers are followed all the same.
+        Err(e) => {
+            tracing::error!(error = told(&e), "the names of etcd's members are left as they are");
+            false
+        }
+    };
     let running = machines.iter().filter(|m| m.state == "running");
     let others = running.filter(|m| m.id != birth.metadata.instance);
     Ok((others.filter_map(|m| m.internal_ip.as_deref()?.parse().ok()).collect(), complete))
 }
 
-/// Follows the control plane from a worker: one of the controllers knows; only when none answers EC2 is asked.
+/// An error with its details and what to do, on one line.
+fn told(e: &Error) -> String {
+    e.details().iter().map(String::as_str).chain(e.hints()).fold(e.chain(), |text, line| format!("{text}; {line}"))
+}
+
+/// The names of etcd's members with the machines that have their volumes, and whether each has one.
+fn members(
+    etcd: &[Etcd],
+    volumes: &[MemberVolume],
+    own: IpAddr,
+    address: impl Fn(&str) -> Option<IpAddr>,
+) -> Result<(BTreeMap<String, IpAddr>, bool)> {
+    let mut found = BTreeMap::new();
+    let mut complete = true;
+    for etcd in etcd {
+        for member in &etcd.members {
+            let volume = of_member(volumes, &etcd.name, &member.name)?;
+            let holder = volume.and_then(|v| v.instance.as_deref()).and_then(&address);
+            // Its own volume may be on its way here.
+            let holder = if member.name == etcd.member { Some(own) } else { holder };
+            match holder {
+                Some(holder) => _ = found.insert(member.peer_name.clone(), holder),
+                None => complete = false,
+            }
+        }
+    }
+    Ok((found, complete))
+}
+
+/// When EC2 may be asked by a worker that no controller answers. It is asked by every worker at once then, and has to do
+/// with whatever brings the control plane back.
+#[derive(Debug)]
+struct Turns {
+    /// How often it was asked since a controller answered.
+    asked: u32,
+    next: Instant,
+}
+
+impl Turns {
+    fn new(now: Instant) -> Self {
+        Turns { asked: 0, next: now }
+    }
+
+    /// Whether it is time; counts it. `chance` is any number.
+    fn take(&mut self, now: Instant, chance: u64) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.next = now + pace(self.asked, chance);
+            self.asked = self.asked.saturating_add(1);
+        }
+        due
+    }
+
+    /// How long the worker sleeps until somebody is to be asked: controllers if it knows any, or EC2.
+    fn pause(&self, now: Instant, knows_controllers: bool) -> Duration {
+        let until = self.next.saturating_duration_since(now).max(EVERY.1);
+        if self.asked == 0 || (knows_controllers && until > EVERY.0) { EVERY.0 } else { until }
+    }
+}
+
+/// How long EC2 is left alone after it was asked this often: 2, 4, 8 ... 120 seconds, or down to the half of it.
+fn pace(asked: u32, chance: u64) -> Duration {
+    let most = 2_u64.saturating_pow(asked.saturating_add(1)).min(LONGEST.as_secs()) * 1000;
+    Duration::from_millis(most - chance % (most / 2 + 1))
+}
+
+/// Follows the control plane from a worker: one of the controllers knows; only when none answers EC2 is asked, ever less.
 pub async fn follow_as_worker(
     birth: &Birth,
     configuration: &Configuration,
@@ -103,17 +170,24 @@ pub async fn follow_as_worker(
     };
     let mut known = remembered(host).await.unwrap_or_default();
     announce(&tell, to_servers(&known));
+    let mut turns = Turns::new(Instant::now());
     loop {
         let asked: Result<Vec<IpAddr>> = async {
             names::keep(host, &own_names(&configuration.api.internal_name)).await?;
             let last = controllers_at(birth, known.clone()).await?;
-            if let Ok(addresses) = worker::addresses(&last).await {
-                return Ok(addresses);
+            match worker::addresses(&last).await {
+                Ok(addresses) => {
+                    turns = Turns::new(Instant::now());
+                    Ok(addresses)
+                }
+                Err(_) if turns.take(Instant::now(), birth.context.id().as_u64_pair().1) => {
+                    Ok(controllers(birth, aws).await?.addresses)
+                }
+                Err(e) => Err(e),
             }
-            Ok(controllers(birth, aws).await?.addresses)
         }
         .await;
-        let pause = match asked {
+        match asked {
             Ok(addresses) => {
                 if !addresses.is_empty() && addresses != known {
                     known = addresses;
@@ -122,13 +196,10 @@ pub async fn follow_as_worker(
                         tracing::warn!(error = e.chain(), "the control plane's addresses are not kept");
                     }
                 }
-                EVERY.0
             }
-            Err(e) => {
-                tracing::warn!(error = e.chain(), "the control plane's addresses are not known afresh");
-                EVERY.1
-            }
-        };
+            Err(e) => tracing::warn!(error = e.chain(), "the control plane's addresses are not known afresh"),
+        }
+        let pause = turns.pause(Instant::now(), !known.is_empty());
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
@@ -145,4 +216,79 @@ fn announce(tell: &watch::Sender<Known>, now: Known) {
         }
         changed
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::configuration::Member;
+
+    /// EC2 is left alone ever longer, never for the same time by all, and never for more than two minutes.
+    #[test]
+    fn ec2_is_asked_ever_less() {
+        let range = |asked| (pace(asked, 0), (0..=60_000).map(|chance| pace(asked, chance)).min().unwrap());
+        let seconds = |s| Duration::from_secs(s);
+        assert_eq!(range(0), (seconds(2), seconds(1)));
+        assert_eq!(range(3), (seconds(16), seconds(8)));
+        for asked in [6, 7, 60, u32::MAX] {
+            assert_eq!(range(asked), (seconds(120), seconds(60)));
+        }
+    }
+
+    /// What a worker asks in half an hour, how often controllers and EC2, if none answers.
+    fn asks(knows_controllers: bool) -> (u32, u32) {
+        let start = Instant::now();
+        let (mut now, mut turns, mut asked) = (start, Turns::new(start), (0, 0));
+        while now < start + Duration::from_secs(1800) {
+            asked.0 += u32::from(knows_controllers);
+            asked.1 += u32::from(turns.take(now, 0));
+            now += turns.pause(now, knows_controllers);
+        }
+        asked
+    }
+
+    /// While no controller answers, those that are known are asked every 10 seconds still, and EC2 every two minutes; a
+    /// controller that answered makes EC2 the next to be asked at once when it is gone.
+    #[test]
+    fn controllers_are_asked_all_the_same() {
+        let (controllers, ec2) = asks(true);
+        assert!(controllers >= 180 && (18..=22).contains(&ec2), "{controllers} {ec2}");
+        let (controllers, ec2) = asks(false);
+        assert!(controllers == 0 && (18..=22).contains(&ec2), "{controllers} {ec2}");
+        let now = Instant::now();
+        let mut turns = Turns::new(now);
+        assert!(turns.take(now, 0) && !turns.take(now, 0));
+        turns = Turns::new(now);
+        assert_eq!(turns.pause(now, true), EVERY.0);
+        assert!(turns.take(now, 0));
+    }
+
+    /// Members are where their volumes are, the own one here; a member with two volumes is an error, no guess.
+    #[test]
+    fn members_are_where_their_volumes_are() {
+        let text = include_str!("../../../tests/fixtures/node/control-plane.yaml");
+        let configuration: Configuration = serde_yaml::from_str(text).unwrap();
+        let member = |name: &str| Member { name: name.into(), peer_name: format!("{name}.etcd") };
+        let etcd = Etcd {
+            name: "main".into(),
+            member: "a".into(),
+            members: ["a", "b"].map(member).into(),
+            ..configuration.control_plane.unwrap().etcd.remove(0)
+        };
+        let volume = |id: &str, instance: &str| MemberVolume {
+            id: id.into(),
+            etcd: "main".into(),
+            member: "b".into(),
+            zone: "eu-west-1b".into(),
+            instance: Some(instance.into()),
+            attachment: "attached".into(),
+        };
+        let own: IpAddr = "10.0.0.1".parse().unwrap();
+        let address = |id: &str| (id == "i-2").then(|| "10.0.0.2".parse().unwrap());
+        let found = |volumes: &[MemberVolume]| members(std::slice::from_ref(&etcd), volumes, own, address);
+        let (names, complete) = found(&[volume("vol-1", "i-2")]).unwrap();
+        assert!(complete && names["a.etcd"] == own && names["b.etcd"] == address("i-2").unwrap());
+        assert!(!found(&[]).unwrap().1);
+        assert!(found(&[volume("vol-1", "i-2"), volume("vol-2", "i-3")]).is_err());
+    }
 }

@@ -14,6 +14,7 @@ use backon::{ExponentialBuilder, Retryable};
 use serde_json::{Value, json};
 
 use super::Failure;
+use crate::cloud::aws::partition::of_region;
 use crate::error::{Error, Result};
 
 /// The name of our statement in the bucket's policy.
@@ -190,11 +191,7 @@ fn built(e: BuildError) -> Error {
 
 /// The statement that denies every request to the bucket and its objects that does not come over TLS.
 fn tls_only(bucket: &str, region: &str) -> Value {
-    let partition = match region {
-        r if r.starts_with("cn-") => "aws-cn",
-        r if r.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    };
+    let partition = of_region(region);
     let arn = format!("arn:{partition}:s3:::{bucket}");
     json!({
         "Sid": STATEMENT,

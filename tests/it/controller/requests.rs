@@ -6,8 +6,9 @@ use http::Request;
 use kspot::digest::sha256;
 use kspot::node::worker::{addresses, tell};
 use kspot::state::status::BootStatus;
+use tokio::io::AsyncReadExt;
 
-use super::stage::{PATIENCE, Stage};
+use super::stage::{PATIENCE, Stage, connect};
 
 /// Workers get the agent from the store, several at once, and this very program without the store; nothing else of the
 /// store can be had.
@@ -76,6 +77,24 @@ async fn machines_tell_how_far_they_got() {
         assert!(start.elapsed() < PATIENCE, "{}", controller.log());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// One address has so many connections at once, whatever it does with them, and another is served meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_takes_all_connections() {
+    let stage = Stage::new().await;
+    let (worker, other) = (stage.worker().await, stage.worker().await);
+    let controller = stage.start().await;
+    let mut open = Vec::new();
+    for _ in 0..16 {
+        open.push(connect(worker.address, controller.port).await);
+    }
+    // Those above are accepted before this one, which is closed without a word.
+    let mut next = connect(worker.address, controller.port).await;
+    let read = tokio::time::timeout(Duration::from_secs(5), next.read(&mut [0; 1])).await;
+    assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
+    assert_eq!(stage.send(&controller, other.address, Request::get("/addresses"), Vec::new()).await.0, 200);
+    drop(open);
 }
 
 /// Nobody sends without end: not a body, not headers, not requests.

@@ -373,7 +373,8 @@ impl Stage {
     }
 }
 
-async fn connect(from: IpAddr, port: u16) -> TcpStream {
+/// A connection to a controller, from an address of this machine.
+pub(crate) async fn connect(from: IpAddr, port: u16) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(from, 0)).unwrap();
     socket.connect(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap()
