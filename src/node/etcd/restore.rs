@@ -11,6 +11,7 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 
 use super::manifest::{MANIFESTS, VOLUMES, data, file};
+use super::seed::BEFORE;
 use super::snapshot::is_whole;
 use crate::error::{Context, Error, Result};
 use crate::node::configuration::Etcd;
@@ -78,7 +79,8 @@ impl Restore<'_> {
         }
         let fresh = self.prepared(host).await?;
         self.stop(host).await?;
-        let (now, before) = (data(self.etcd), format!("{}.before-{}", data(self.etcd), self.id));
+        let before = self.volume().join(format!("{BEFORE}{}", self.id)).display().to_string();
+        let now = data(self.etcd);
         // Not again, when it was done before and its end was not written down: that would be the restored data.
         if !host.exists(Path::new(&before)).await? {
             host.run(&Command::new("mv", [now.as_str(), before.as_str()])).await?;

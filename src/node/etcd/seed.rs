@@ -17,6 +17,9 @@ pub const NOTE: &str = "kspot.json";
 /// The directory with the member's data, below the root of its volume.
 pub const DATA: &str = "data";
 
+/// What a restore calls the data that was there before it, beside it; the restore's id follows.
+pub const BEFORE: &str = "data.before-";
+
 /// What the note says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,7 +61,7 @@ pub enum Volume {
     Noted {
         /// Its note.
         note: Note,
-        /// Whether etcd has written to it.
+        /// Whether etcd has written to it; also in the middle of a restore, when what it wrote is put aside.
         data: bool,
     },
 }

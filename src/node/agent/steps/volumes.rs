@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::node::agent::report::Reporter;
 use crate::node::agent::step::Step;
 use crate::node::etcd::manifest::VOLUMES;
-use crate::node::etcd::seed::{DATA, Decision, Me, NOTE, Note, Volume, decide};
+use crate::node::etcd::seed::{BEFORE, DATA, Decision, Me, NOTE, Note, Volume, decide};
 use crate::node::host::{Command, Host};
 use crate::state::ClusterStore;
 use crate::state::etcd::{EtcdCreated, EtcdMember};
@@ -69,10 +69,12 @@ impl MemberVolume {
 
     /// What is on the volume, once it is mounted.
     async fn content(&self, host: &dyn Host) -> Result<Volume> {
-        if let Some(note) = self.note(host).await? {
-            return Ok(Volume::Noted { note, data: !host.list(&self.data()).await?.is_empty() });
-        }
         let all = host.list(&self.mount_point()).await?;
+        if let Some(note) = self.note(host).await? {
+            let has = |wanted: fn(&str) -> bool| all.iter().any(|name| wanted(name));
+            let is_restored = !has(|name| name == DATA) && has(|name| name.starts_with(BEFORE));
+            return Ok(Volume::Noted { note, data: is_restored || !host.list(&self.data()).await?.is_empty() });
+        }
         Ok(Volume::Unknown { holds: all.into_iter().filter(|name| name != "lost+found" && name != DATA).collect() })
     }
 
@@ -138,8 +140,10 @@ impl Step for MemberVolume {
                 self.mount(host, &device).await?;
             }
             self.seed(host, &volume, note).await?;
+            // Only now: in the middle of a restore the member waits for this directory, and must not begin with nothing.
+            host.directory(&self.data(), 0o700).await?;
         }
-        host.directory(&self.data(), 0o700).await
+        Ok(())
     }
 }
 
@@ -259,6 +263,18 @@ mod tests {
         let refused = act(&step(&store, "vol-9", "a"), &host).await.unwrap_err();
         assert!(refused.chain().contains("on volume vol-1, and its volume here is blank"), "{}", refused.chain());
         assert!(!host.ran().iter().any(|line| line.starts_with("mkfs")));
+    }
+
+    /// A machine that boots in the middle of a restore, when the data is put aside, leaves the volume as it is: the member
+    /// waits until the restore goes on.
+    #[tokio::test]
+    async fn a_boot_in_the_middle_of_a_restore_makes_no_data() {
+        let (store, host) = (store(), machine("vol-1", false));
+        act(&step(&store, "vol-1", "a"), &host).await.unwrap();
+        host.put("/var/lib/kspot/etcd/main/data/member/db", "old");
+        host.rename("/var/lib/kspot/etcd/main/data", "/var/lib/kspot/etcd/main/data.before-new");
+        act(&step(&store, "vol-1", "a"), &host).await.unwrap();
+        assert!(!host.exists(Path::new("/var/lib/kspot/etcd/main/data")).await.unwrap());
     }
 
     /// A file system of somebody else is neither formatted nor used.
