@@ -7,6 +7,7 @@ mod site;
 use std::time::Duration;
 
 use kspot::node::etcd::restore::{Content, Restore};
+use kspot::node::etcd::seed::BEFORE;
 use kspot::state::Precondition;
 use serde_json::json;
 
@@ -167,15 +168,15 @@ async fn snapshots_are_read_back_and_damaged_ones_refused() {
     .await;
 }
 
-/// Interrupts a restore in the middle of each of its actions in turn; `revive` is what happens until it is tried again.
-async fn interrupt_everywhere(site: &Site, a: &Machine, revive: impl AsyncFn()) {
+/// Interrupts a restore in the middle of each of its actions in turn; `revive` is what happens until it is tried again, `next`
+/// the id that it is tried again under.
+async fn interrupt_everywhere(site: &Site, a: &Machine, revive: impl AsyncFn(), next: fn(&str) -> String) {
     const API_SERVER: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
     std::fs::write(a.at(API_SERVER), "the API server's pod").unwrap();
     let client = site.ready(a, "a").await;
     put(&client, "first", "1").await;
     let snapshot = site.back_up(&client, "a").await;
-    let mut on_volume = names(a);
-    on_volume.push("restored".to_owned());
+    let on_volume = [names(a), vec!["restored".to_owned()]].concat();
     for cut in 0.. {
         put(&site.ready(a, "a").await, "second", "2").await;
         let id = format!("try-{cut:03}");
@@ -189,15 +190,15 @@ async fn interrupt_everywhere(site: &Site, a: &Machine, revive: impl AsyncFn()) 
                 let client = site.ready(a, "a").await;
                 assert_eq!(get(&client, "first").await.as_deref(), Some("1"), "{cut}: a member that runs has its data");
             }
-            site.restore(a, "a", &snapshot, &id).await.unwrap_or_else(|e| panic!("{cut}: {}", e.chain()));
+            site.restore(a, "a", &snapshot, &next(&id)).await.unwrap_or_else(|e| panic!("{cut}: {}", e.chain()));
         }
         let client = site.ready(a, "a").await;
         assert_eq!(get(&client, "first").await.as_deref(), Some("1"), "{cut}");
         assert_eq!(get(&client, "second").await, None, "{cut}");
         assert_eq!(std::fs::read_to_string(a.at(API_SERVER)).unwrap(), "the API server's pod", "{cut}");
-        on_volume.push(format!("data.before-{id}"));
-        on_volume.sort();
-        assert_eq!(names(a), on_volume, "{cut}");
+        let (aside, others): (Vec<_>, Vec<_>) = names(a).into_iter().partition(|name| name.starts_with(BEFORE));
+        assert!(aside.iter().any(|name| name.starts_with(&format!("{BEFORE}{id}"))), "{cut}: {aside:?}");
+        assert_eq!(others, on_volume, "{cut}");
         if !was_cut {
             assert!(cut > 8, "only {cut} actions were cut");
             return;
@@ -211,7 +212,7 @@ async fn a_restore_that_is_killed_anywhere_is_finished_by_the_next() {
     in_time(async {
         let site = Site::new(&["a"]).await;
         let a = site.booted("a", "vol-a").await;
-        interrupt_everywhere(&site, &a, async || {}).await;
+        interrupt_everywhere(&site, &a, async || {}, str::to_owned).await;
     })
     .await;
 }
@@ -226,7 +227,22 @@ async fn a_restore_that_a_power_cut_ends_anywhere_is_finished_by_the_next() {
             a.reboot();
             site.boot(&a, "a", "vol-a").await.unwrap_or_else(|e| panic!("{}", e.chain()));
         };
-        interrupt_everywhere(&site, &a, boot).await;
+        interrupt_everywhere(&site, &a, boot, str::to_owned).await;
+    })
+    .await;
+}
+
+/// The same when the machine boots and another restore is asked for: it takes the place of the one that has not ended.
+#[tokio::test]
+async fn a_restore_that_was_interrupted_anywhere_gives_way_to_another() {
+    in_time(async {
+        let site = Site::new(&["a"]).await;
+        let a = site.booted("a", "vol-a").await;
+        let boot = async || {
+            a.reboot();
+            site.boot(&a, "a", "vol-a").await.unwrap_or_else(|e| panic!("{}", e.chain()));
+        };
+        interrupt_everywhere(&site, &a, boot, |id| format!("{id}-other")).await;
     })
     .await;
 }

@@ -82,10 +82,11 @@ impl Restore<'_> {
         let before = self.volume().join(format!("{BEFORE}{}", self.id)).display().to_string();
         let now = data(self.etcd);
         // Not again, when it was done before and its end was not written down: that would be the restored data.
-        if !host.exists(Path::new(&before)).await? {
-            host.run(&Command::new("mv", [now.as_str(), before.as_str()])).await?;
-        } else {
+        if host.exists(Path::new(&before)).await? {
             host.run(&Command::new("rm", ["-rf", "--one-file-system", now.as_str()])).await?;
+        // Another restore, which did not get to its end, may have put it aside already.
+        } else if host.exists(Path::new(&now)).await? {
+            host.run(&Command::new("mv", [now.as_str(), before.as_str()])).await?;
         }
         host.run(&Command::new("mv", [fresh.as_str(), now.as_str()])).await?;
         host.replace(&self.volume().join(DONE), self.id.as_bytes(), 0o600).await?;
@@ -286,6 +287,24 @@ mod tests {
             assert_eq!(host.get(format!("{}.before-new/member/db", data(&etcd))).as_deref(), Some("old"), "{fails}");
             assert_eq!(host.get(file(&etcd)).as_deref(), Some("etcd's pod"), "{fails}");
             assert_eq!(host.get(format!("{MANIFESTS}/kube-apiserver.yaml")).as_deref(), Some("the API server's pod"));
+        }
+        assert!(cuts > 5, "{cuts}");
+    }
+
+    /// Whichever of its programs fails, another restore takes its place and ends.
+    #[tokio::test]
+    async fn another_restore_takes_the_place_of_one_that_failed() {
+        let (etcd, backups) = (etcd(), backups(b"database").await);
+        let restore = |id| Restore { etcd: &etcd, backups: &backups, snapshot: NAME, id };
+        let mut cuts = 0;
+        for fails in 0..40 {
+            let host = machine(&etcd, fails);
+            cuts += usize::from(restore("new").run(&host).await.is_err());
+            restore("newer").run(&host).await.unwrap_or_else(|e| panic!("{fails}: {}", e.chain()));
+            assert!(restore("newer").is_done(&host).await.unwrap());
+            assert_eq!(host.get(format!("{}/member/db", data(&etcd))).as_deref(), Some("restored"), "{fails}");
+            let asides = ["new", "newer"].map(|id| host.get(format!("{}.before-{id}/member/db", data(&etcd))));
+            assert!(asides.contains(&Some("old".to_owned())), "{fails}: what was there before is kept");
         }
         assert!(cuts > 5, "{cuts}");
     }
