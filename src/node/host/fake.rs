@@ -12,19 +12,46 @@ use crate::error::{Error, Result};
 /// What a program does.
 type Program = Box<dyn Fn(&Fake, &Command) -> Output + Send + Sync>;
 
+/// When whoever uses the machine is killed.
+#[derive(Default)]
+enum Cut {
+    #[default]
+    Never,
+    /// In the middle of the action after so many.
+    After(usize),
+    Dead,
+}
+
 /// The machine.
 #[derive(Default)]
 pub struct Fake {
     files: Mutex<BTreeMap<PathBuf, (Vec<u8>, u32)>>,
     programs: Mutex<BTreeMap<String, Program>>,
+    halves: Mutex<BTreeMap<String, Program>>,
     ran: Mutex<Vec<String>>,
     failing: Mutex<Option<PathBuf>>,
+    cut: Mutex<Cut>,
 }
 
 impl Fake {
     /// Puts a file there.
     pub fn put(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
         self.files.lock().unwrap().insert(path.as_ref().into(), (content.as_ref().to_vec(), 0o644));
+    }
+
+    /// Puts a file there, with a mode.
+    pub fn put_as(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>, mode: u32) {
+        self.files.lock().unwrap().insert(path.as_ref().into(), (content.as_ref().to_vec(), mode));
+    }
+
+    /// Takes a file away.
+    pub fn take(&self, path: impl AsRef<Path>) {
+        self.files.lock().unwrap().remove(path.as_ref());
+    }
+
+    /// All files, with their modes.
+    pub fn files(&self) -> BTreeMap<PathBuf, (Vec<u8>, u32)> {
+        self.files.lock().unwrap().clone()
     }
 
     /// A file's text.
@@ -56,6 +83,40 @@ impl Fake {
         self.programs.lock().unwrap().insert(name.to_owned(), Box::new(does));
     }
 
+    /// What a program leaves behind that is killed in the middle; without this nothing.
+    pub fn half(&self, name: &str, does: impl Fn(&Fake, &Command) -> Output + Send + Sync + 'static) {
+        self.halves.lock().unwrap().insert(name.to_owned(), Box::new(does));
+    }
+
+    /// Whoever uses the machine is killed in the middle of the action after so many: from then on everything fails.
+    pub fn cut_after(&self, actions: usize) {
+        *self.cut.lock().unwrap() = Cut::After(actions);
+    }
+
+    /// Somebody else uses the machine; whether the one before was killed.
+    pub fn revive(&self) -> bool {
+        matches!(std::mem::take(&mut *self.cut.lock().unwrap()), Cut::Dead)
+    }
+
+    /// An error if whoever uses the machine is dead.
+    fn alive(&self) -> Result<()> {
+        match *self.cut.lock().unwrap() {
+            Cut::Dead => Err(Error::failed("killed")),
+            _ => Ok(()),
+        }
+    }
+
+    /// One action; an error if it is not done, or not to its end.
+    fn act(&self) -> Result<()> {
+        let mut cut = self.cut.lock().unwrap();
+        *cut = match *cut {
+            Cut::Never => return Ok(()),
+            Cut::After(n) if n > 0 => Cut::After(n - 1),
+            _ => Cut::Dead,
+        };
+        if matches!(*cut, Cut::Dead) { Err(Error::failed("killed")) } else { Ok(()) }
+    }
+
     /// The lines that were run since the last call.
     pub fn ran(&self) -> Vec<String> {
         std::mem::take(&mut *self.ran.lock().unwrap())
@@ -67,6 +128,7 @@ impl Fake {
     }
 
     fn check(&self, path: &Path) -> Result<()> {
+        self.act()?;
         match &*self.failing.lock().unwrap() {
             Some(full) if path.starts_with(full) => {
                 Err(Error::failed(format!("can't write {}: no space left on device", path.display())))
@@ -89,6 +151,7 @@ pub fn failed(code: i32, stderr: &str) -> Output {
 #[async_trait]
 impl Host for Fake {
     async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
+        self.alive()?;
         Ok(self.files.lock().unwrap().get(path).map(|(content, _)| content.clone()))
     }
 
@@ -103,6 +166,7 @@ impl Host for Fake {
     }
 
     async fn remove(&self, path: &Path) -> Result<()> {
+        self.act()?;
         self.files.lock().unwrap().remove(path);
         Ok(())
     }
@@ -114,6 +178,7 @@ impl Host for Fake {
     }
 
     async fn list(&self, path: &Path) -> Result<Vec<String>> {
+        self.alive()?;
         let files = self.files.lock().unwrap();
         let below = files.keys().filter_map(|f| f.strip_prefix(path).ok()?.components().next());
         let names: std::collections::BTreeSet<String> =
@@ -122,13 +187,21 @@ impl Host for Fake {
     }
 
     async fn exists(&self, path: &Path) -> Result<bool> {
+        self.alive()?;
         Ok(self.files.lock().unwrap().keys().any(|f| f.starts_with(path)))
     }
 
     async fn output(&self, command: &Command) -> Result<Output> {
+        self.alive()?;
         self.ran.lock().unwrap().push(command.line());
-        let programs = self.programs.lock().unwrap();
         let name = command.program.rsplit('/').next().unwrap_or_default();
+        if let Err(killed) = self.act() {
+            if let Some(does) = self.halves.lock().unwrap().get(name) {
+                does(self, command);
+            }
+            return Err(killed);
+        }
+        let programs = self.programs.lock().unwrap();
         Ok(programs.get(name).map_or_else(|| ok(""), |does| does(self, command)))
     }
 }
