@@ -13,3 +13,5 @@ pub mod volumes;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod killed;
