@@ -190,3 +190,86 @@ async fn backups(birth: &Birth, store: &ClusterStore, etcd: &Etcd) -> Result<Bac
     let there: Arc<dyn crate::state::Store> = crate::state::open(&location, &birth.context, aws).await?;
     Ok(Backups::at(there, &etcd.name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::agent::tests::birth;
+    use crate::node::configuration::Configuration;
+    use crate::node::host::Host;
+    use crate::node::host::fake::Fake;
+    use crate::state::memory::Memory;
+
+    const NOW: &str = "2026-11-21T12:00:00Z";
+    const LATER: &str = "2026-11-21T12:11:00Z";
+
+    fn etcd() -> Etcd {
+        let text = include_str!("../../../tests/fixtures/node/control-plane.yaml");
+        let configuration: Configuration = serde_yaml::from_str(text).unwrap();
+        configuration.control_plane.unwrap().etcd.remove(0)
+    }
+
+    fn order(what: EtcdWork) -> EtcdOrder {
+        EtcdOrder { id: "new".into(), etcd: "main".into(), what, when: NOW.parse().unwrap(), who: "me".into() }
+    }
+
+    /// What comes of an order on a machine at this time.
+    async fn obeyed(host: &Arc<Fake>, now: &str, what: EtcdWork, leads: bool) -> Option<EtcdOutcome> {
+        let birth = birth(Arc::clone(host) as Arc<dyn Host>, now);
+        let backups = Backups::at(Arc::new(Memory::default()), "main");
+        obey(&birth, &etcd(), &backups, &order(what), leads).await
+    }
+
+    fn snapshot() -> String {
+        "20261121T100000Z-a.db.gz".to_owned()
+    }
+
+    /// A snapshot or a drill is the leader's alone, and only of an order that somebody still waits for.
+    #[tokio::test]
+    async fn one_member_is_enough_for_a_snapshot() {
+        for what in [EtcdWork::Backup, EtcdWork::Drill { snapshot: snapshot() }] {
+            let host = Arc::new(Fake::default());
+            assert_eq!(obeyed(&host, NOW, what.clone(), false).await, None);
+            assert_eq!(obeyed(&host, LATER, what.clone(), true).await, None);
+            assert!(obeyed(&host, NOW, what, true).await.is_some());
+        }
+    }
+
+    /// Every member restores, whether it leads or not and however long ago that was asked for, and tells why it can't.
+    #[tokio::test]
+    async fn every_member_restores() {
+        let host = Arc::new(Fake::default());
+        let what = EtcdWork::Restore { snapshot: snapshot() };
+        let outcome = obeyed(&host, LATER, what, false).await.unwrap();
+        assert_eq!((outcome.id.as_str(), &outcome.done), ("new", &None));
+        assert!(outcome.error.unwrap().contains("there is no snapshot 20261121T100000Z-a.db.gz of etcd main"));
+    }
+
+    /// A machine that has restored already, before it started anew, does nothing and says so.
+    #[tokio::test]
+    async fn a_restore_is_not_repeated() {
+        let host = Arc::new(Fake::default());
+        host.put("/var/lib/kspot/etcd/main/restored", "new");
+        let outcome = obeyed(&host, LATER, EtcdWork::Restore { snapshot: snapshot() }, true).await.unwrap();
+        assert_eq!(outcome.done.as_deref(), Some("began again with 20261121T100000Z-a.db.gz"));
+        assert_eq!(host.ran(), [""; 0]);
+    }
+
+    /// A member is told of when something happened to it, and otherwise every minute.
+    #[test]
+    fn what_is_news() {
+        let told = EtcdReport {
+            when: NOW.parse().unwrap(),
+            status: Some(serde_json::json!({"leads": false, "revision": 1})),
+            ..EtcdReport::default()
+        };
+        let later = |seconds: i64| EtcdReport { when: told.when + SignedDuration::from_secs(seconds), ..told.clone() };
+        assert!(!is_news(&told, &later(59)) && is_news(&told, &later(60)));
+        let status = |status| EtcdReport { status: Some(status), ..later(10) };
+        assert!(!is_news(&told, &status(serde_json::json!({"leads": false, "revision": 2}))));
+        assert!(is_news(&told, &status(serde_json::json!({"leads": true, "revision": 1}))));
+        assert!(is_news(&told, &EtcdReport { error: Some("it is down".into()), ..later(10) }));
+        let outcome = EtcdOutcome { id: "new".into(), done: Some("done".into()), error: None };
+        assert!(is_news(&told, &EtcdReport { order: Some(outcome), ..later(10) }));
+    }
+}
