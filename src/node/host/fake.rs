@@ -65,17 +65,19 @@ impl Fake {
         self.files.lock().unwrap().get(path.as_ref()).map(|(_, mode)| *mode)
     }
 
-    /// Moves a file, or a directory with all that is in it, over whatever was there.
-    pub fn rename(&self, from: &str, to: &str) {
+    /// Moves a file, or a directory with all that is in it, over whatever was there; whether there was anything to move.
+    pub fn rename(&self, from: &str, to: &str) -> bool {
         let mut files = self.files.lock().unwrap();
         let moved: Vec<PathBuf> = files.keys().filter(|f| f.starts_with(from)).cloned().collect();
         files.retain(|f, _| moved.is_empty() || !f.starts_with(to));
+        let any = !moved.is_empty();
         for path in moved {
             let Some(file) = files.remove(&path) else { continue };
             let rest = path.strip_prefix(from).unwrap();
             let target = if rest.as_os_str().is_empty() { PathBuf::from(to) } else { Path::new(to).join(rest) };
             files.insert(target, file);
         }
+        any
     }
 
     /// What a program does when it is run; without this it succeeds silently.
