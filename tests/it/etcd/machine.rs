@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use kspot::error::{Error, Result};
-use kspot::node::etcd::manifest::MANIFESTS;
+use kspot::node::etcd::manifest::{MANIFESTS, VOLUMES};
 use kspot::node::host::machine::Machine as Real;
 use kspot::node::host::{Command, Host, Output};
 use serde_json::Value;
@@ -28,6 +28,8 @@ pub(crate) struct Machine {
 /// etcd, as the kubelet runs it.
 struct Pod {
     manifest: String,
+    /// Its manifest is gone: it ends once somebody has seen that it still runs, since a real one takes its time.
+    ends: bool,
     process: Process,
 }
 
@@ -135,10 +137,14 @@ impl Machine {
         let wanted = std::fs::read_dir(self.at(MANIFESTS)).into_iter().flatten().map(|entry| entry.unwrap().path());
         let manifest = wanted.filter(|path| is_etcds(path)).map(|path| std::fs::read_to_string(path).unwrap()).next();
         let mut pod = self.pod.lock().unwrap();
-        if pod.as_ref().map(|pod| &pod.manifest) != manifest.as_ref() {
+        let Some(manifest) = manifest else {
+            pod.iter_mut().for_each(|pod| pod.ends = true);
+            return;
+        };
+        if pod.as_ref().is_none_or(|pod| pod.ends || pod.manifest != manifest) {
             // The old process is gone before a new one opens its files.
             *pod = None;
-            *pod = manifest.and_then(|manifest| Some(Pod { process: self.start(&manifest)?, manifest }));
+            *pod = self.start(&manifest).map(|process| Pod { manifest, ends: false, process });
         }
     }
 
@@ -173,8 +179,13 @@ impl Machine {
     /// Whether etcd's command line matches, as pgrep sees it.
     fn pgrep(&self, pattern: &str) -> Output {
         let pattern = regex::Regex::new(pattern).unwrap();
-        let line = self.etcd().map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap());
-        ended(if line.is_some_and(|line| pattern.is_match(&line.replace('\0', " "))) { 0 } else { 1 })
+        let mut pod = self.pod.lock().unwrap();
+        let line = |pod: &Pod| std::fs::read_to_string(format!("/proc/{}/cmdline", pod.process.id())).unwrap();
+        let found = pod.as_ref().is_some_and(|pod| pattern.is_match(&line(pod).replace('\0', " ")));
+        if found && pod.as_ref().is_some_and(|pod| pod.ends) {
+            *pod = None;
+        }
+        ended(if found { 0 } else { 1 })
     }
 
     fn blkid(&self, device: &str) -> Output {
@@ -320,6 +331,8 @@ impl Host for Machine {
             ("blkid", ["--probe", device]) => return Ok(self.blkid(device)),
             _ => {}
         }
+        let data = format!("{VOLUMES}/main/data");
+        assert!(!args.contains(&data.as_str()) || self.etcd().is_none(), "under a running etcd: {}", command.line());
         if let Act::Begun = self.act()? {
             self.begin(command).await?;
             return Err(Error::failed("killed"));
