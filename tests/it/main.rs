@@ -10,6 +10,7 @@ mod bed;
 mod bed_contract;
 mod cli;
 mod controller;
+mod etcd;
 mod harness;
 mod kubernetes;
 mod resources_compute;

@@ -1,5 +1,5 @@
-// What the tests need of Kubernetes: etcd, the parts of a control plane and kubectl, as one program that is told by its first
-// argument which of them to be. A server ends when its standard input does, so that no test leaves one behind.
+// What the tests need of Kubernetes: etcd and etcdutl, the parts of a control plane and kubectl, as one program that is told
+// by its first argument which of them to be. A server ends when its standard input does, so that no test leaves one behind.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/etcdutl/v3/etcdutl"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/logs/json/register"
@@ -23,7 +24,7 @@ func main() {
 	if len(os.Args) < 2 {
 		usage()
 	}
-	if os.Args[1] != "kubectl" {
+	if os.Args[1] != "kubectl" && os.Args[1] != "etcdutl" {
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin)
 			os.Exit(0)
@@ -36,6 +37,8 @@ func main() {
 	case "etcd":
 		etcdmain.Main(os.Args[1:])
 		return
+	case "etcdutl":
+		command = snapshots()
 	case "kube-apiserver":
 		command = apiserver.NewAPIServerCommand()
 	case "kube-controller-manager":
@@ -49,7 +52,15 @@ func main() {
 	os.Exit(cli.Run(command))
 }
 
+// etcdutl keeps its own root command to itself; this has what kspot calls.
+func snapshots() *cobra.Command {
+	root := &cobra.Command{Use: "etcdutl"}
+	root.PersistentFlags().StringVarP(&etcdutl.OutputFormat, "write-out", "w", "simple", "simple, json, ...")
+	root.AddCommand(etcdutl.NewSnapshotCommand(), etcdutl.NewVersionCommand())
+	return root
+}
+
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: kubernetes kubectl | etcd | kube-apiserver | kube-controller-manager | kube-scheduler [FLAG...]")
+	fmt.Fprintln(os.Stderr, "usage: kubernetes kubectl | etcd | etcdutl | kube-apiserver | kube-controller-manager | kube-scheduler [FLAG...]")
 	os.Exit(2)
 }

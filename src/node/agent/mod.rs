@@ -103,3 +103,31 @@ impl Birth {
         }
     }
 }
+
+#[cfg(test)]
+/// What tests of those who use a machine share.
+pub mod tests {
+    use super::*;
+
+    /// A machine of the control plane, and of workers, that booted a while ago.
+    pub fn birth(host: Arc<dyn Host>, now: &str) -> Birth {
+        let context = Context::fixed(now.parse().unwrap(), "root", "i-1");
+        let boot = "apiVersion: kspot.io/v1alpha1\nkind: Boot\ncluster: ha.example.com\ngroup: g\nrole: node\nregion: us-east-1\n\
+                    configuration: {key: k, sha256: s}\n\
+                    controller: {name: kspot-controller.internal.ha.example.com, port: 3988, certificateAuthority: /etc/kspot/ca.crt}\n";
+        Birth {
+            boot: serde_yaml::from_str(boot).unwrap(),
+            file: crate::node::boot::PATH.into(),
+            report: Reporter::new(context.clone(), "i-1", |_| {}),
+            context,
+            metadata: Metadata {
+                instance: "i-1".into(),
+                zone: "us-east-1a".into(),
+                address: "172.20.0.10".parse().unwrap(),
+                lifecycle: "spot".into(),
+                instance_type: "m5.large".into(),
+            },
+            host,
+        }
+    }
+}

@@ -134,3 +134,93 @@ fn door(context: &Context, cluster: &str, api: &Api, port: Option<u16>, authorit
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::digest::sha256;
+    use crate::pki::Name;
+    use crate::pki::issue::authority;
+
+    const CONTROL_PLANE: &str = include_str!("../../../tests/fixtures/node/control-plane.yaml");
+    const WORKER: &str = include_str!("../../../tests/fixtures/node/worker.yaml");
+
+    fn now() -> Timestamp {
+        "2026-11-21T12:00:00Z".parse().unwrap()
+    }
+
+    /// A machine below a directory, whose user data names a configuration with this text and this sum.
+    fn machine(root: &Path, text: &str, sum: &str) -> Options {
+        std::fs::create_dir_all(root.join("store/nodes")).unwrap();
+        std::fs::write(root.join("store/nodes/cp.yaml"), text).unwrap();
+        let boot = format!(
+            "apiVersion: kspot.io/v1alpha1\nkind: Boot\ncluster: ha.example.com\ngroup: g\nrole: control-plane\n\
+             region: us-east-1\nstore: file://{}\nconfiguration: {{key: nodes/cp.yaml, sha256: {sum}}}\n",
+            root.join("store").display()
+        );
+        std::fs::write(root.join("boot.yaml"), boot).unwrap();
+        Options { config: root.join("boot.yaml"), root: root.into(), pki: None, listen: None, api_port: None }
+    }
+
+    async fn opened(options: &Options) -> Result<Home> {
+        Home::open(options, Context::fixed(now(), "root", "i-1")).await
+    }
+
+    async fn refused(options: &Options) -> String {
+        opened(options).await.err().unwrap().chain()
+    }
+
+    /// It has what the machine's documents say, and the authority as it is at the moment: a rotation changes the files.
+    #[tokio::test]
+    async fn the_authority_is_read_whenever_it_is_needed() {
+        let root = tempfile::tempdir().unwrap();
+        let home = opened(&machine(root.path(), CONTROL_PLANE, &sha256(CONTROL_PLANE.as_bytes()))).await.unwrap();
+        assert_eq!((home.cluster.as_str(), home.cloud.account.as_str()), ("ha.example.com", "123456789012"));
+        assert_eq!(home.profiles.len(), 1);
+        assert_eq!(home.binaries, root.path().join("var/lib/kspot/bin"));
+        assert!(home.authority().err().unwrap().chain().contains("etc/kubernetes/pki/ca.crt"));
+        let pki = root.path().join("etc/kubernetes/pki");
+        std::fs::create_dir_all(&pki).unwrap();
+        for _ in 0..2 {
+            let pair = authority(Name::KubernetesCa, "ha.example.com", now()).unwrap();
+            std::fs::write(pki.join("ca.crt"), &pair.public).unwrap();
+            std::fs::write(pki.join("ca.key"), &pair.private).unwrap();
+            assert!(home.authority().unwrap() == pair);
+            assert_eq!(home.authorities().unwrap(), pair.public);
+        }
+    }
+
+    /// A configuration that is not the one of the user data, one that is not there, and one of a worker are refused.
+    #[tokio::test]
+    async fn another_configuration_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let right = sha256(CONTROL_PLANE.as_bytes());
+        let changed = CONTROL_PLANE.replace("kubernetes.example.com", "evil.example.com");
+        let why = refused(&machine(root.path(), &changed, &right)).await;
+        assert!(why.contains("nodes/cp.yaml") && why.contains("is not the one of the user data"), "{why}");
+        let why = refused(&machine(root.path(), WORKER, &sha256(WORKER.as_bytes()))).await;
+        assert!(why.contains("is no configuration of the control plane"), "{why}");
+        let options = machine(root.path(), CONTROL_PLANE, &right);
+        std::fs::remove_file(root.path().join("store/nodes/cp.yaml")).unwrap();
+        let why = refused(&options).await;
+        assert!(why.contains("nodes/cp.yaml is not in"), "{why}");
+    }
+
+    /// A worker's user data names no store, and a machine without any is told which file is missing.
+    #[tokio::test]
+    async fn a_worker_is_no_home_of_the_controller() {
+        let root = tempfile::tempdir().unwrap();
+        let options = machine(root.path(), CONTROL_PLANE, "x");
+        let boot = std::fs::read_to_string(&options.config).unwrap();
+        let without: String = boot.lines().filter(|l| !l.starts_with("store:")).map(|l| format!("{l}\n")).collect();
+        std::fs::write(&options.config, without).unwrap();
+        let why = refused(&options).await;
+        assert!(why.contains("names no state store"), "{why}");
+        std::fs::remove_file(&options.config).unwrap();
+        assert!(refused(&options).await.contains("can't read"));
+    }
+}

@@ -73,7 +73,7 @@ mod tests {
         for key in all.clone() {
             store.store().put(&key, b"{}", Precondition::None).await.unwrap();
         }
-        let fleet = Fleet { machines: [(here.to_owned(), Machine::default())].into() };
+        let fleet = Fleet { machines: [(here.to_owned(), Machine::default())].into(), ..Fleet::default() };
         assert!(round(&store, &Fleet::default(), &BTreeSet::from([away.to_owned()])).await.unwrap().is_empty());
         let gone = round(&store, &fleet, &BTreeSet::new()).await.unwrap();
         assert_eq!(gone, BTreeSet::from([away.to_owned()]));

@@ -9,7 +9,7 @@ use crate::error::{Context, Result};
 use crate::node::host::Host;
 
 /// What a restore calls the data that it moves aside begins so.
-const BEFORE: &str = "data.before-";
+pub const BEFORE: &str = "data.before-";
 
 /// Where the volume of an etcd cluster's member is mounted.
 pub fn mount_point(etcd: &str) -> PathBuf {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::forward::Known;
 use super::{remember, remembered};
 use crate::cloud::aws::AwsCloud;
+use crate::cloud::aws::lookup::Instance;
 use crate::cloud::aws::volumes::{MemberVolume, of_member};
 use crate::error::{Error, Result};
 use crate::node::agent::Birth;
@@ -68,8 +69,19 @@ async fn look(
 ) -> Result<(Vec<IpAddr>, bool)> {
     let cluster = &configuration.cluster;
     let (volumes, machines) = futures::try_join!(aws.member_volumes(cluster), aws.control_plane(cluster))?;
+    found(birth, configuration, etcd, &volumes, &machines).await
+}
+
+/// The same, out of what EC2 knows.
+async fn found(
+    birth: &Birth,
+    configuration: &Configuration,
+    etcd: &[Etcd],
+    volumes: &[MemberVolume],
+    machines: &[Instance],
+) -> Result<(Vec<IpAddr>, bool)> {
     let address = |id: &str| machines.iter().find(|m| m.id == id)?.internal_ip.as_deref()?.parse::<IpAddr>().ok();
-    let complete = match members(etcd, &volumes, birth.metadata.address, address) {
+    let complete = match members(etcd, volumes, birth.metadata.address, address) {
         Ok((found, complete)) => {
             let all = own_names(&configuration.api.internal_name).into_iter().chain(found).collect();
             if names::keep(birth.host.as_ref(), &all).await? {
@@ -220,8 +232,14 @@ fn announce(tell: &watch::Sender<Known>, now: Known) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::context::Context;
+    use crate::node::agent::tests::birth;
     use crate::node::configuration::Member;
+    use crate::node::host::Host;
+    use crate::node::host::fake::Fake;
 
     /// EC2 is left alone ever longer, never for the same time by all, and never for more than two minutes.
     #[test]
@@ -290,5 +308,143 @@ mod tests {
         assert!(complete && names["a.etcd"] == own && names["b.etcd"] == address("i-2").unwrap());
         assert!(!found(&[]).unwrap().1);
         assert!(found(&[volume("vol-1", "i-2"), volume("vol-2", "i-3")]).is_err());
+    }
+
+    const NOW: &str = "2026-11-21T12:00:00Z";
+
+    fn configuration() -> Configuration {
+        serde_yaml::from_str(include_str!("../../../tests/fixtures/node/control-plane.yaml")).unwrap()
+    }
+
+    /// Our machine is i-1, member a of both clusters.
+    fn machine(id: &str, state: &str, ip: Option<&str>) -> Instance {
+        Instance {
+            id: id.into(),
+            state: state.into(),
+            group: "g".into(),
+            role: "control-plane".into(),
+            instance_type: "m5.large".into(),
+            lifecycle: "spot".into(),
+            zone: "us-east-1a".into(),
+            internal_ip: ip.map(str::to_owned),
+            external_ip: None,
+            template_version: None,
+            launched: None,
+        }
+    }
+
+    fn volumes(of: &[(&str, Option<&str>)]) -> Vec<MemberVolume> {
+        let volume = |etcd: &'static str| {
+            of.iter().map(move |(member, instance)| MemberVolume {
+                id: format!("vol-{etcd}-{member}"),
+                etcd: etcd.into(),
+                member: (*member).into(),
+                zone: "us-east-1a".into(),
+                instance: instance.map(str::to_owned),
+                attachment: "attached".into(),
+            })
+        };
+        volume("main").chain(volume("events")).collect()
+    }
+
+    async fn looked(host: &Arc<Fake>, volumes: &[MemberVolume], machines: &[Instance]) -> (Vec<String>, bool) {
+        let birth = birth(Arc::clone(host) as Arc<dyn Host>, NOW);
+        let configuration = configuration();
+        let etcd = &configuration.control_plane.as_ref().unwrap().etcd;
+        let (others, complete) = found(&birth, &configuration, etcd, volumes, machines).await.unwrap();
+        (others.iter().map(ToString::to_string).collect(), complete)
+    }
+
+    /// The names that lead to an address, without the domain they share.
+    fn names(host: &Fake) -> Vec<(String, String)> {
+        let text = host.get(names::FILE).unwrap();
+        let lines = text.lines().filter_map(|line| line.split_once(' ')).filter(|(at, _)| *at != "#");
+        lines.map(|(at, name)| (name.trim_end_matches(".internal.ha.example.com").to_owned(), at.to_owned())).collect()
+    }
+
+    /// Every member's name leads to the machine that has its volume, the API's to this machine; the API servers of the others
+    /// are those whose machines run.
+    #[tokio::test]
+    async fn names_follow_the_volumes() {
+        let host = Arc::new(Fake::default());
+        let machines = [
+            machine("i-1", "running", Some("172.20.0.10")),
+            machine("i-2", "running", Some("172.20.1.10")),
+            machine("i-3", "shutting-down", Some("172.20.2.10")),
+        ];
+        let volumes = volumes(&[("a", Some("i-1")), ("b", Some("i-2")), ("c", Some("i-3"))]);
+        assert_eq!(looked(&host, &volumes, &machines).await, (vec!["172.20.1.10".to_owned()], true));
+        let wanted = [
+            ("a.etcd-events", "172.20.0.10"),
+            ("a.etcd-main", "172.20.0.10"),
+            ("api", "127.0.0.1"),
+            ("b.etcd-events", "172.20.1.10"),
+            ("b.etcd-main", "172.20.1.10"),
+            ("c.etcd-events", "172.20.2.10"),
+            ("c.etcd-main", "172.20.2.10"),
+        ];
+        assert_eq!(names(&host), wanted.map(|(name, at)| (name.to_owned(), at.to_owned())));
+    }
+
+    /// While a member has no machine its name leads nowhere, and it is looked for sooner; its new machine gets it.
+    #[tokio::test]
+    async fn a_member_moves_to_its_new_machine() {
+        let host = Arc::new(Fake::default());
+        let own = machine("i-1", "running", Some("172.20.0.10"));
+        let both = |address| [own.clone(), machine("i-2", "running", address)];
+        let placed = |b| volumes(&[("a", Some("i-1")), ("b", b), ("c", Some("i-1"))]);
+        let b = |host: &Fake| names(host).into_iter().find(|(name, _)| name == "b.etcd-main").map(|(_, at)| at);
+        assert!(looked(&host, &placed(Some("i-2")), &both(Some("172.20.1.10"))).await.1);
+        assert_eq!(b(&host).as_deref(), Some("172.20.1.10"));
+        assert!(!looked(&host, &placed(None), std::slice::from_ref(&own)).await.1);
+        assert_eq!(b(&host), None);
+        assert!(!looked(&host, &placed(Some("i-2")), &both(None)).await.1, "a machine that has no address yet");
+        assert!(looked(&host, &placed(Some("i-2")), &both(Some("172.20.1.99"))).await.1);
+        assert_eq!(b(&host).as_deref(), Some("172.20.1.99"));
+    }
+
+    /// Its own members are here, also while their volumes are still on the way.
+    #[tokio::test]
+    async fn own_members_are_here() {
+        let host = Arc::new(Fake::default());
+        let machines = [machine("i-1", "running", Some("172.20.0.10")), machine("i-9", "running", Some("172.20.0.99"))];
+        looked(&host, &volumes(&[("a", Some("i-9"))]), &machines).await;
+        assert!(names(&host).contains(&("a.etcd-main".to_owned(), "172.20.0.10".to_owned())));
+    }
+
+    /// Who waits for the addresses is woken when they change, and only then.
+    #[tokio::test]
+    async fn only_changes_are_announced() {
+        let (tell, mut servers) = watch::channel(Known::default());
+        let known = || Known { preferred: vec![([127, 0, 0, 1], 443).into()], others: Vec::new() };
+        announce(&tell, known());
+        assert!(servers.has_changed().unwrap());
+        servers.borrow_and_update();
+        announce(&tell, known());
+        assert!(!servers.has_changed().unwrap());
+    }
+
+    /// A worker that starts when nobody answers goes on with the addresses that it had before, at once.
+    #[tokio::test]
+    async fn a_worker_begins_with_what_it_remembers() {
+        let host = Arc::new(Fake::default());
+        let addresses: [IpAddr; 2] = ["127.0.0.2", "127.0.0.3"].map(|a| a.parse().unwrap());
+        remember(host.as_ref(), &addresses).await.unwrap();
+        let birth = birth(Arc::clone(&host) as Arc<dyn Host>, NOW);
+        let sdk = aws_config::SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .region(aws_config::Region::new("us-east-1"))
+            .endpoint_url("http://127.0.0.1:1")
+            .build();
+        let aws = AwsCloud::new(&sdk, &Context::fixed(NOW.parse().unwrap(), "root", "i-1")).unwrap();
+        let (tell, mut servers) = watch::channel(Known::default());
+        let configuration = configuration();
+        tokio::select! {
+            () = follow_as_worker(&birth, &configuration, &aws, tell, CancellationToken::new()) => panic!("it ended"),
+            changed = servers.changed() => changed.unwrap(),
+        }
+        let port = configuration.api.port;
+        let wanted = addresses.map(|a| SocketAddr::new(a, port)).to_vec();
+        assert_eq!(*servers.borrow(), Known { preferred: wanted, others: Vec::new() });
     }
 }

@@ -266,3 +266,159 @@ impl Keeper<'_> {
         Backups::open(self.store, &self.etcd.name, self.etcd.backups.store.as_deref(), &self.birth.context, sdk).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::node::agent::tests::birth;
+    use crate::node::configuration::Configuration;
+    use crate::node::etcd::seed::{NOTE, Note};
+    use crate::node::host::Host;
+    use crate::node::host::fake::Fake;
+    use crate::state::etcd::EtcdMember;
+    use crate::state::memory::Memory;
+
+    const NOW: &str = "2026-11-21T12:00:00Z";
+    const LATER: &str = "2026-11-21T12:11:00Z";
+
+    fn etcd() -> Etcd {
+        let text = include_str!("../../../tests/fixtures/node/control-plane.yaml");
+        let configuration: Configuration = serde_yaml::from_str(text).unwrap();
+        configuration.control_plane.unwrap().etcd.remove(0)
+    }
+
+    /// A machine whose member's volume is mounted, and the store.
+    struct Stage {
+        host: Arc<Fake>,
+        store: ClusterStore,
+        etcd: Etcd,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let (host, etcd) = (Arc::new(Fake::default()), etcd());
+            let note = Note {
+                cluster: "ha.example.com".into(),
+                etcd: "main".into(),
+                member: etcd.member.clone(),
+                token: "t".into(),
+            };
+            host.put(volume::mount_point("main").join(NOTE), serde_json::to_string(&note).unwrap());
+            let store = ClusterStore::new(Arc::new(Memory::default()), "ha.example.com").unwrap();
+            Stage { host, store, etcd }
+        }
+
+        async fn order(&self, what: EtcdWork) {
+            let when = NOW.parse().unwrap();
+            let order = EtcdOrder { id: "new".into(), etcd: "main".into(), what, when, who: "me".into() };
+            self.store.order_etcd(&order).await.unwrap();
+        }
+
+        /// What comes of an order for the member that leads, or of one for each.
+        async fn looked(&self, orders: &mut Orders, now: &str, leads: bool) {
+            let birth = birth(Arc::clone(&self.host) as Arc<dyn Host>, now);
+            let keeper = Keeper { birth: &birth, store: &self.store, etcd: &self.etcd };
+            keeper.once(orders, leads).await.unwrap();
+            keeper.restore(orders).await.unwrap();
+        }
+    }
+
+    fn snapshot() -> String {
+        "20261121T100000Z-a.db.gz".to_owned()
+    }
+
+    fn why(last: &Last) -> &str {
+        last.outcome.as_ref().unwrap().error.as_deref().unwrap()
+    }
+
+    /// A snapshot or a drill is the leader's alone, once. One that is too old by the machine's clock is refused, unless it
+    /// was there before the machine looked: then nobody waits.
+    #[tokio::test]
+    async fn one_member_is_enough_for_a_snapshot() {
+        for what in [EtcdWork::Backup, EtcdWork::Drill { snapshot: snapshot() }] {
+            let stage = Stage::new();
+            let (mut early, mut late) = (Orders::default(), Orders::default());
+            stage.looked(&mut early, NOW, true).await;
+            stage.order(what).await;
+            stage.looked(&mut early, NOW, false).await;
+            stage.looked(&mut late, LATER, true).await;
+            assert_eq!((&early.once.outcome, &late.once.outcome), (&None, &None));
+            stage.looked(&mut early, NOW, true).await;
+            let outcome = early.once.outcome.clone().unwrap();
+            assert!(outcome.id == "new" && outcome.error.is_some(), "there is neither etcd nor a snapshot");
+            let mut skewed = Orders { once: Last { found: Some(String::new()), outcome: None }, ..Orders::default() };
+            stage.looked(&mut skewed, LATER, true).await;
+            assert!(why(&skewed.once).contains("it was ordered 11 minutes ago"), "{}", why(&skewed.once));
+            assert_eq!(skewed.restore.outcome, None);
+        }
+    }
+
+    /// Every member restores, whether it leads or not and however long ago that was asked for; what fails is told, and
+    /// tried again.
+    #[tokio::test]
+    async fn every_member_restores() {
+        let (stage, mut orders) = (Stage::new(), Orders::default());
+        stage.order(EtcdWork::Restore { snapshot: snapshot() }).await;
+        for _ in 0..2 {
+            stage.looked(&mut orders, LATER, false).await;
+            assert!(why(&orders.restore).contains("there is no snapshot 20261121T100000Z-a.db.gz of etcd main"));
+            assert!(stage.host.ran().iter().any(|line| line.starts_with("sync")), "it was begun");
+        }
+    }
+
+    /// A machine that has restored already, before it started anew, does nothing and says so; one whose volume is not
+    /// mounted yet says nothing.
+    #[tokio::test]
+    async fn a_restore_is_not_repeated() {
+        let (stage, mut orders) = (Stage::new(), Orders::default());
+        stage.order(EtcdWork::Restore { snapshot: snapshot() }).await;
+        let note = volume::mount_point("main").join(NOTE);
+        let text = stage.host.get(&note).unwrap();
+        stage.host.take(&note);
+        stage.looked(&mut orders, LATER, true).await;
+        assert_eq!((&orders.restore.outcome, stage.host.ran()), (&None, vec![]));
+        stage.host.put(&note, text);
+        let journal = r#"{"id": "new", "snapshot": "20261121T100000Z-a.db.gz", "stage": "done"}"#;
+        stage.host.put(volume::mount_point("main").join("restore.json"), journal);
+        stage.looked(&mut orders, LATER, true).await;
+        let done = orders.restore.outcome.unwrap().done;
+        assert_eq!(done.as_deref(), Some("began again with 20261121T100000Z-a.db.gz"));
+        assert_eq!(stage.host.ran(), [""; 0]);
+    }
+
+    /// An order of the life before, when the member was not yet seeded, is not this member's; who gives one with a late
+    /// clock is told.
+    #[tokio::test]
+    async fn orders_of_another_life_are_left() {
+        let (stage, mut orders) = (Stage::new(), Orders::default());
+        let seeded = EtcdMember { when: LATER.parse().unwrap(), volume: "vol-1".into(), token: "t".into() };
+        stage.store.mark_etcd_member("main", &stage.etcd.member, &seeded).await.unwrap();
+        stage.order(EtcdWork::Restore { snapshot: snapshot() }).await;
+        stage.looked(&mut orders, LATER, true).await;
+        assert_eq!((&orders.restore.outcome, stage.host.ran()), (&None, vec![]));
+        orders.restore.found = Some(String::new());
+        stage.looked(&mut orders, LATER, true).await;
+        assert!(why(&orders.restore).contains("before the member was seeded"), "{}", why(&orders.restore));
+        assert_eq!(stage.host.ran(), [""; 0]);
+    }
+
+    /// A member is told of when something happened to it, and otherwise every minute.
+    #[test]
+    fn what_is_news() {
+        let told = EtcdReport {
+            when: NOW.parse().unwrap(),
+            status: Some(serde_json::json!({"leads": false, "revision": 1})),
+            ..EtcdReport::default()
+        };
+        let later = |seconds: i64| EtcdReport { when: told.when + SignedDuration::from_secs(seconds), ..told.clone() };
+        assert!(!is_news(&told, &later(59)) && is_news(&told, &later(60)));
+        let status = |status| EtcdReport { status: Some(status), ..later(10) };
+        assert!(!is_news(&told, &status(serde_json::json!({"leads": false, "revision": 2}))));
+        assert!(is_news(&told, &status(serde_json::json!({"leads": true, "revision": 1}))));
+        assert!(is_news(&told, &EtcdReport { error: Some("it is down".into()), ..later(10) }));
+        let outcome = EtcdOutcome { id: "new".into(), done: Some("done".into()), error: None };
+        assert!(is_news(&told, &EtcdReport { order: Some(outcome), ..later(10) }));
+    }
+}

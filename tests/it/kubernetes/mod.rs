@@ -27,4 +27,4 @@ async fn webhook_that_is_down(client: &kube::Client, rule: serde_json::Value, is
 }
 
 pub(crate) use nodes::Nodes;
-pub(crate) use plane::Plane;
+pub(crate) use plane::{Plane, Process, Program};

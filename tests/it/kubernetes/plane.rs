@@ -27,7 +27,14 @@ pub(crate) struct Plane {
 }
 
 /// A child that ends when its standard input does: with this value, or with the test process however that ends.
-struct Process(Child);
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -257,7 +264,7 @@ impl Keys {
 }
 
 /// Where the programs are.
-enum Program {
+pub(crate) enum Program {
     /// A directory of programs, as the ecosystem's other tests name it.
     Assets(PathBuf),
     /// The one program of `tests/kubernetes/`.
@@ -265,36 +272,45 @@ enum Program {
 }
 
 impl Program {
-    fn find() -> Program {
+    pub(crate) fn find() -> Program {
         if let Some(directory) = std::env::var_os("KUBEBUILDER_ASSETS") {
             return Program::Assets(directory.into());
         }
+        Program::One(Program::one())
+    }
+
+    fn one() -> PathBuf {
         let one = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kubernetes/kubernetes");
         assert!(
             one.is_file(),
             "there is no Kubernetes to test with: run scripts/kubernetes, or set KUBEBUILDER_ASSETS"
         );
-        Program::One(one)
+        one
     }
 
     /// The command that runs one of the programs.
-    fn command(&self, name: &str) -> Command {
+    pub(crate) fn command(&self, name: &str) -> Command {
         match self {
-            Program::Assets(programs) => Command::new(programs.join(name)),
-            Program::One(one) => {
-                let mut command = Command::new(one);
-                command.arg(name);
-                command
-            }
+            Program::Assets(programs) if programs.join(name).is_file() => Command::new(programs.join(name)),
+            // The ecosystem's directories have no etcdutl.
+            Program::Assets(_) => one(&Program::one(), name),
+            Program::One(program) => one(program, name),
         }
     }
 
-    fn start(&self, name: &str, directory: &Path, flags: &[String]) -> Process {
+    /// Starts a server in a directory, which gets its log.
+    pub(crate) fn start(&self, name: &str, directory: &Path, flags: &[String]) -> Process {
         let mut command = self.command(name);
         let log = File::create(directory.join(format!("{name}.log"))).unwrap();
         command.args(flags).current_dir(directory).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
         Process(command.spawn().unwrap_or_else(|e| panic!("starting {name}: {e}")))
     }
+}
+
+fn one(program: &Path, name: &str) -> Command {
+    let mut command = Command::new(program);
+    command.arg(name);
+    command
 }
 
 /// kubectl, with nothing of this machine's environment.

@@ -1,6 +1,7 @@
 //! The cluster's authorities on a machine of the control plane, and what etcd's members and clients show.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -141,9 +142,10 @@ impl Step for Keys {
 
     async fn act(&self, host: &dyn Host, _report: &Reporter) -> Result<()> {
         let keysets = self.keysets().await?;
+        let authorities = self.authorities(&keysets).await?;
         let mut changed = false;
-        for (path, text, mode) in self.authorities(&keysets).await? {
-            changed |= host.ensure(path, &text, mode).await?;
+        for (path, text, _) in &authorities {
+            changed |= !host.holds(path, text).await?;
         }
         for wanted in self.wanted() {
             if !changed && self.is_right(host, &wanted).await? {
@@ -152,9 +154,19 @@ impl Step for Keys {
             let (_, key) = keysets.get(wanted.authority)?.primary()?;
             let private = seal::open(&key.private, self.data_keys.as_deref()).await?;
             let pair = issue::leaf(&Pair { public: key.public.clone(), private }, &wanted.leaf, self.context.now())?;
-            host.replace(format!("{}.key", wanted.place).as_ref(), pair.private.as_bytes(), 0o600).await?;
-            host.replace(format!("{}.crt", wanted.place).as_ref(), pair.public.as_bytes(), 0o644).await?;
+            let file = |ending: &str| PathBuf::from(format!("{}.{ending}", wanted.place));
+            // A boot may end anywhere: a certificate is never beside a key that is not its own.
+            host.remove(&file("crt")).await?;
+            host.replace(&file("key"), pair.private.as_bytes(), 0o600).await?;
+            host.replace(&file("crt"), pair.public.as_bytes(), 0o644).await?;
+        }
+        // Last: until they are there, the certificates are made anew.
+        for (path, text, mode) in authorities {
+            host.ensure(path, &text, mode).await?;
         }
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,8 @@ const AUTHENTICATION: &str = "/etc/kubernetes/authentication.yaml";
 const PATCHES: &str = "/etc/kubernetes/patches";
 const SUPER_ADMIN: &str = "/etc/kubernetes/super-admin.conf";
 const KUBEADM: &str = "/usr/local/bin/kubeadm";
+/// Says that everything was made to its end; from certificates alone nobody sees that a pod was not told of its new one.
+const MADE: &str = "/var/lib/kspot/control-plane-made";
 
 /// Certificates that kubeadm makes.
 const CERTIFICATES: [&str; 3] = ["apiserver", "apiserver-kubelet-client", "front-proxy-client"];
@@ -336,12 +338,14 @@ impl Step for ControlPlanePods {
     }
 
     async fn is_done(&self, host: &dyn Host) -> Result<bool> {
-        Ok(host.holds(CONFIG, &self.config()?).await?
+        Ok(host.exists(MADE.as_ref()).await?
+            && host.holds(CONFIG, &self.config()?).await?
             && host.holds(AUTHENTICATION, &self.authentication()?).await?
             && self.is_whole(host, self.time.now()).await?)
     }
 
     async fn act(&self, host: &dyn Host, _report: &Reporter) -> Result<()> {
+        host.remove(MADE.as_ref()).await?;
         host.ensure(AUTHENTICATION, &self.authentication()?, 0o600).await?;
         host.ensure(CONFIG, &self.config()?, 0o600).await?;
         // kubeadm keeps what is there, also when it no longer fits: what is made from our authorities is made anew.
@@ -357,7 +361,8 @@ impl Step for ControlPlanePods {
         for (path, text) in self.patches(host).await? {
             host.ensure(path, &text, 0o600).await?;
         }
-        self.runs(host, "control-plane all").await
+        self.runs(host, "control-plane all").await?;
+        host.replace(MADE.as_ref(), b"", 0o644).await
     }
 }
 

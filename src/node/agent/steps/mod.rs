@@ -14,3 +14,5 @@ pub mod volumes;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod killed;

@@ -28,6 +28,11 @@ const APT: Duration = Duration::from_secs(600);
 
 const CHRONY: &str = "/etc/chrony/sources.d/kspot.sources";
 const TIMESYNCD: &str = "/etc/systemd/timesyncd.conf.d/kspot.conf";
+/// Where dpkg notes what it is at; not empty when it was interrupted, and then apt installs nothing.
+const INTERRUPTED: &str = "/var/lib/dpkg/updates";
+
+/// What the clock was told: a boot may end between its file and its restart.
+const TOLD: &str = "/var/lib/kspot/clock-told";
 /// Says last (files are read in order) that nothing is updated by itself.
 const NO_UPDATES: &str = "/etc/apt/apt.conf.d/99-kspot";
 const NO_UPDATES_TEXT: &str = "APT::Periodic::Enable \"0\";\nAPT::Periodic::Unattended-Upgrade \"0\";\n";
@@ -71,7 +76,8 @@ impl Packages {
     async fn clock(&self, host: &dyn Host) -> Result<Option<(&'static str, &'static str, &'static str)>> {
         for (program, service, file, text) in CLOCKS {
             if self.manage_time && host.exists(Path::new(program)).await? {
-                return Ok((!host.holds(file, text).await?).then_some((service, file, text)));
+                let is_told = host.holds(file, text).await? && host.holds(TOLD, text).await?;
+                return Ok((!is_told).then_some((service, file, text)));
             }
         }
         Ok(None)
@@ -103,6 +109,7 @@ impl Step for Packages {
         if let Some((service, file, text)) = self.clock(host).await? {
             host.ensure(file, text, 0o644).await?;
             host.run(&Command::new("systemctl", ["try-restart", service])).await?;
+            host.ensure(TOLD, text, 0o644).await?;
         }
         let missing = self.missing(host).await?;
         if !missing.is_empty() {
@@ -113,6 +120,10 @@ impl Step for Packages {
                     .env("DEBIAN_FRONTEND", "noninteractive")
                     .within(APT)
             };
+            if !host.list(Path::new(INTERRUPTED)).await?.is_empty() {
+                let rest = Command::new("dpkg", ["--configure", "-a"]).env("DEBIAN_FRONTEND", "noninteractive");
+                host.run(&rest.within(APT)).await?;
+            }
             host.run(&apt(&["update"])).await?;
             let mut install = apt(&["install", "--yes", "--no-install-recommends"]);
             install.args.extend(missing);

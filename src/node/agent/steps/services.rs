@@ -65,3 +65,62 @@ impl Step for Service {
         start(host, self.name, changed).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::agent::step::tests::{act, is_done};
+    use crate::node::host::fake::{Fake, failed, ok};
+
+    fn service(args: &str) -> Service {
+        Service { name: "kspot-keep", about: "Keeps", args: args.into(), program: "/usr/local/bin/kspot".into() }
+    }
+
+    /// A machine with systemd, whose services run once they are restarted.
+    fn machine() -> Fake {
+        let host = Fake::default();
+        host.program("systemctl", |host, command| {
+            match command.args[0].as_str() {
+                "restart" => host.put("/running", ""),
+                "is-active" if host.get("/running").is_none() => return failed(3, ""),
+                _ => {}
+            }
+            ok("")
+        });
+        host
+    }
+
+    /// It is started once, and again only when its file changes; then systemd reads that first.
+    #[tokio::test]
+    async fn a_service_is_restarted_when_it_changed() {
+        let host = machine();
+        assert!(!is_done(&service("node keep"), &host).await);
+        host.ran();
+        act(&service("node keep"), &host).await.unwrap();
+        let verbs = |host: &Fake| -> Vec<String> {
+            host.ran().iter().map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect()
+        };
+        assert_eq!(verbs(&host), ["daemon-reload", "enable", "is-active", "restart"]);
+        let unit = host.get("/etc/systemd/system/kspot-keep.service").unwrap();
+        assert!(unit.contains("ExecStart=/usr/local/bin/kspot node keep\n"), "{unit}");
+        assert!(is_done(&service("node keep"), &host).await);
+        host.ran();
+        act(&service("node keep"), &host).await.unwrap();
+        assert_eq!(verbs(&host), ["enable", "is-active"]);
+        assert!(!is_done(&service("node keep --more"), &host).await);
+        host.ran();
+        act(&service("node keep --more"), &host).await.unwrap();
+        assert_eq!(verbs(&host), ["daemon-reload", "enable", "is-active", "restart"]);
+    }
+
+    /// One that ended is started again.
+    #[tokio::test]
+    async fn a_service_that_ended_is_started() {
+        let host = machine();
+        act(&service("node keep"), &host).await.unwrap();
+        host.take("/running");
+        assert!(!is_done(&service("node keep"), &host).await);
+        act(&service("node keep"), &host).await.unwrap();
+        assert!(is_done(&service("node keep"), &host).await);
+    }
+}

@@ -259,4 +259,16 @@ mod tests {
         assert!(refused.chain().contains("did not make (important)"), "{}", refused.chain());
         assert!(!host.ran().iter().any(|line| line.starts_with("mkfs")));
     }
+
+    /// A machine that boots in the middle of a restore, when the data is put aside, leaves the volume as it is: the member
+    /// waits until the restore goes on.
+    #[tokio::test]
+    async fn a_boot_in_the_middle_of_a_restore_makes_no_data() {
+        let (store, host) = (store(), machine("vol-1", false));
+        act(&step(&store, "vol-1", "a"), &host).await.unwrap();
+        host.put("/var/lib/kspot/etcd/main/data/member/db", "old");
+        host.rename("/var/lib/kspot/etcd/main/data", "/var/lib/kspot/etcd/main/data.before-new");
+        act(&step(&store, "vol-1", "a"), &host).await.unwrap();
+        assert!(!host.exists(Path::new("/var/lib/kspot/etcd/main/data")).await.unwrap());
+    }
 }
