@@ -136,7 +136,9 @@ async fn snapshots_are_read_back_and_damaged_ones_refused() {
         let client = site.ready(&a, "a").await;
         put(&client, "first", "1").await;
         put(&client, "second", "2").await;
-        let (before, process, on_volume) = (client.status().await.unwrap(), a.etcd(), names(&a));
+        let said = client.status().await.unwrap();
+        assert!(said.version.starts_with("3.") && said.size > 0 && said.leads && said.errors.is_empty(), "{said:?}");
+        let (before, process, on_volume) = (said, a.etcd(), names(&a));
         let snapshot = site.back_up(&client, "a").await;
         let etcd = site.etcd("a");
         let restore = |snapshot| Restore { etcd: &etcd, backups: &site.backups, snapshot, id: "drill" };

@@ -112,11 +112,17 @@ pub mod tests {
     /// A machine of the control plane, and of workers, that booted a while ago.
     pub fn birth(host: Arc<dyn Host>, now: &str) -> Birth {
         let context = Context::fixed(now.parse().unwrap(), "root", "i-1");
-        let boot = "apiVersion: kspot.io/v1alpha1\nkind: Boot\ncluster: ha.example.com\ngroup: g\nrole: node\nregion: us-east-1\n\
-                    configuration: {key: k, sha256: s}\n\
-                    controller: {name: kspot-controller.internal.ha.example.com, port: 3988, certificateAuthority: /etc/kspot/ca.crt}\n";
+        let boot = serde_json::json!({
+            "apiVersion": "kspot.io/v1alpha1", "kind": "Boot", "cluster": "ha.example.com", "group": "g", "role": "node",
+            "region": "us-east-1",
+            "configuration": {"key": "k", "sha256": "s"},
+            "controller": {
+                "name": "kspot-controller.internal.ha.example.com", "port": 3988,
+                "certificateAuthority": crate::node::boot::AUTHORITY,
+            },
+        });
         Birth {
-            boot: serde_yaml::from_str(boot).unwrap(),
+            boot: serde_json::from_value(boot).unwrap(),
             file: crate::node::boot::PATH.into(),
             report: Reporter::new(context.clone(), "i-1", |_| {}),
             context,

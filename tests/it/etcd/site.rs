@@ -186,7 +186,7 @@ impl Site {
 /// Writes a key.
 pub(crate) async fn put(client: &Client, key: &str, value: &str) {
     let pair = json!({"key": BASE64.encode(key), "value": BASE64.encode(value)});
-    client.call("/v3/kv/put", &pair).await.unwrap_or_else(|e| panic!("{}", e.chain()));
+    call(client, "/v3/kv/put", &pair).await;
 }
 
 /// What a majority says of a key.
@@ -200,9 +200,21 @@ pub(crate) async fn own(client: &Client, key: &str) -> Option<String> {
 }
 
 async fn read(client: &Client, request: Value) -> Option<String> {
-    let said = client.call("/v3/kv/range", &request).await.unwrap_or_else(|e| panic!("{}", e.chain()));
+    let said = call(client, "/v3/kv/range", &request).await;
     let value = said.get("kvs")?.get(0)?.get("value")?.as_str()?.to_owned();
     Some(String::from_utf8(BASE64.decode(value).unwrap()).unwrap())
+}
+
+/// Asks until there is an answer: members may elect another leader at any time.
+async fn call(client: &Client, path: &str, body: &Value) -> Value {
+    let start = Instant::now();
+    loop {
+        match client.call(path, body).await {
+            Ok(answer) => return answer,
+            Err(error) => assert!(start.elapsed() < PATIENCE, "{}", error.chain()),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// A port that is free at all of these addresses, each so many above it. It is below those that the kernel gives out, and
