@@ -22,7 +22,8 @@ use crate::ui::{Cell, Column, Listing, Output, Role, unified};
 /// List, render and apply the addons of a cluster
 ///
 /// Addons follow from the spec (metricsServer, clusterAutoscaler, nodeTerminationHandler, networking, ...). An update writes
-/// their manifests to the state store, as lines of its plan; `apply` brings them to the cluster's API.
+/// their manifests to the state store, as lines of its plan; from there the cluster's controller applies them. `apply`
+/// brings to the cluster's API at once what the spec asks for now.
 #[derive(ClapArgs, Debug)]
 #[command(before_help = "Examples:
   kspot addons list
@@ -98,7 +99,8 @@ struct DiffArgs {
 /// Apply the addons, and remove what they no longer have
 ///
 /// Applies on the server's side, as field manager kspot: fields that somebody else manages are left, unless they
-/// contradict; then it stops and names them. What carries kspot's labels and is wanted no more is removed.
+/// contradict; then it stops and names them. What carries kspot's labels and is wanted no more is removed. It warns of
+/// addons that the state store has otherwise than the spec: the cluster's controller goes by the store, until an update.
 #[derive(ClapArgs, Debug)]
 #[command(before_help = "Examples:
   kspot addons apply
@@ -151,7 +153,7 @@ impl Args {
                     Column::new("ready").flexible(),
                     Column::new("wanted").wide(),
                     Column::new("stored").wide(),
-                    Column::new("about").flexible(),
+                    Column::new("about").wide().flexible(),
                 ];
                 let mut listing = Listing::new("addons", columns);
                 let (all, unknown) = addons::list(&site, &specs, args.client(session, cluster).await).await?;
@@ -191,6 +193,17 @@ impl Args {
             }
             What::Apply(args) => {
                 let addons = addons::named(&site, &specs, &args.addons).await?;
+                let unlike = addons::unlike(&site, &specs, &addons, &args.addons).await?;
+                if !unlike.is_empty() {
+                    let unlike: Vec<String> =
+                        unlike.iter().map(|(name, state)| format!("{name} ({})", state.as_str())).collect();
+                    session.ui.warn(format!(
+                        "the state store has other addons than the spec: {}; the cluster's controller will bring back what the \
+                         store has",
+                        unlike.join(", ")
+                    ));
+                    session.ui.hint("hint", format!("kspot update cluster {cluster} --yes"));
+                }
                 let client = args.reach.connect(&site, &specs, args.wait.to_std()).await?;
                 let applying = session.ui.waiting("applying addons");
                 let options = Options { only: &args.addons, force: args.force_conflicts, wait: args.wait.to_std() };
