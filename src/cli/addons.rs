@@ -22,7 +22,8 @@ use crate::ui::{Cell, Column, Listing, Output, Role, unified};
 /// List, render and apply the addons of a cluster
 ///
 /// Addons follow from the spec (metricsServer, clusterAutoscaler, nodeTerminationHandler, networking, ...). An update writes
-/// their manifests to the state store, as lines of its plan; `apply` brings them to the cluster's API.
+/// their manifests to the state store, as lines of its plan; from there the cluster's controller applies them. `apply`
+/// brings to the cluster's API at once what the spec asks for now.
 #[derive(ClapArgs, Debug)]
 #[command(before_help = "Examples:
   kspot addons list
@@ -98,7 +99,8 @@ struct DiffArgs {
 /// Apply the addons, and remove what they no longer have
 ///
 /// Applies on the server's side, as field manager kspot: fields that somebody else manages are left, unless they
-/// contradict; then it stops and names them. What carries kspot's labels and is wanted no more is removed.
+/// contradict; then it stops and names them. What carries kspot's labels and is wanted no more is removed. It warns of
+/// addons that the state store has otherwise than the spec: the cluster's controller goes by the store, until an update.
 #[derive(ClapArgs, Debug)]
 #[command(before_help = "Examples:
   kspot addons apply
@@ -144,33 +146,15 @@ impl Args {
         let cluster = specs.cluster.name();
         match self.what {
             What::List(args) => {
-                let columns = [
-                    Column::new("name"),
-                    Column::new("version"),
-                    Column::new("state"),
-                    Column::new("ready").flexible(),
-                    Column::new("wanted").wide(),
-                    Column::new("stored").wide(),
-                    Column::new("about").flexible(),
-                ];
-                let mut listing = Listing::new("addons", columns);
+                let mut listing = Listing::new("addons", columns());
                 let (all, unknown) = addons::list(&site, &specs, args.client(session, cluster).await).await?;
                 if let Some(why) = unknown {
                     session.ui.warn(format!("whether the addons are ready is not known: {}", why.chain()));
                     why.hints().iter().for_each(|hint| session.ui.hint("hint", hint));
                 }
                 for addon in all {
-                    let cells = [
-                        addon.name.as_str().into(),
-                        addon.version.as_str().into(),
-                        addon.state.as_str().into(),
-                        ready(&addon),
-                        addon.wanted_digest.as_deref().unwrap_or_default().into(),
-                        addon.digest.as_deref().unwrap_or_default().into(),
-                        addon.about.as_str().into(),
-                    ];
                     let item = serde_json::to_value(&addon).unwrap_or_default();
-                    listing.push(addon.name, item, cells);
+                    listing.push(addon.name.clone(), item, cells(&addon));
                 }
                 session.ui.listing(&listing, args.output)?;
             }
@@ -191,6 +175,17 @@ impl Args {
             }
             What::Apply(args) => {
                 let addons = addons::named(&site, &specs, &args.addons).await?;
+                let unlike = addons::unlike(&site, &specs, &addons, &args.addons).await?;
+                if !unlike.is_empty() {
+                    let unlike: Vec<String> =
+                        unlike.iter().map(|(name, state)| format!("{name} ({})", state.as_str())).collect();
+                    session.ui.warn(format!(
+                        "the state store has other addons than the spec: {}; the cluster's controller will bring back what the \
+                         store has",
+                        unlike.join(", ")
+                    ));
+                    session.ui.hint("hint", format!("kspot update cluster {cluster} --yes"));
+                }
                 let client = args.reach.connect(&site, &specs, args.wait.to_std()).await?;
                 let applying = session.ui.waiting("applying addons");
                 let options = Options { only: &args.addons, force: args.force_conflicts, wait: args.wait.to_std() };
@@ -241,6 +236,30 @@ impl ListArgs {
     }
 }
 
+fn columns() -> [Column; 7] {
+    [
+        Column::new("name"),
+        Column::new("version"),
+        Column::new("state"),
+        Column::new("ready").flexible(),
+        Column::new("wanted").wide(),
+        Column::new("stored").wide(),
+        Column::new("about").wide().flexible(),
+    ]
+}
+
+fn cells(addon: &addons::Listed) -> [Cell; 7] {
+    [
+        addon.name.as_str().into(),
+        addon.version.as_str().into(),
+        addon.state.as_str().into(),
+        ready(addon),
+        addon.wanted_digest.as_deref().unwrap_or_default().into(),
+        addon.digest.as_deref().unwrap_or_default().into(),
+        addon.about.as_str().into(),
+    ]
+}
+
 /// `yes`, `no: Deployment kube-system/coredns is not there`.
 fn ready(addon: &addons::Listed) -> Cell {
     match addon.ready {
@@ -248,5 +267,33 @@ fn ready(addon: &addons::Listed) -> Cell {
         Ready::No => Cell::new(format!("no: {}", addon.why.join("; "))).role(Role::Delete),
         Ready::Unknown => Cell::new("unknown").role(Role::Warning),
         Ready::Nothing => Cell::new(""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addons::Catalogue;
+    use crate::ui::Table;
+
+    /// However much is wrong, the list fits a terminal of 80 columns, and READY says what is.
+    #[test]
+    fn the_list_fits_a_terminal() {
+        let mut table = Table::new(columns());
+        for addon in Catalogue::load().unwrap().iter() {
+            table.row(cells(&addons::Listed {
+                name: addon.about.name.clone(),
+                version: addon.about.version.clone(),
+                digest: None,
+                about: addon.about.about.clone(),
+                state: addons::State::Superfluous,
+                wanted_digest: None,
+                ready: Ready::No,
+                why: vec!["Deployment kube-system/metrics-server lacks 2 of 2 pods".to_owned(); 3],
+            }));
+        }
+        let shown = anstream::adapter::strip_str(&table.render(false, Some(80))).to_string();
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+        assert!(shown.contains("no: Deployment"), "{shown}");
     }
 }

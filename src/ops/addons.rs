@@ -1,10 +1,10 @@
 //! The addons of a cluster as commands see them: which are wanted, what they consist of, what the state store has.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use kube::Client;
 
+use super::machines::PATIENCE;
 use super::manifests;
 use super::prepare::Site;
 use super::specs::{Specs, open};
@@ -13,7 +13,9 @@ use crate::addons::context::Context;
 use crate::addons::source::OWN_VERSION;
 use crate::addons::{Catalogue, Rendered, render_all};
 use crate::error::{Error, Result, did_you_mean};
+use crate::kube::connect::in_time;
 use crate::resource::Addon;
+use crate::state::ClusterStore;
 use crate::validate::view::Addon as Working;
 
 /// What an update would do with an addon's manifests.
@@ -112,8 +114,35 @@ pub async fn named(site: &Site, specs: &Specs, names: &[String]) -> Result<Vec<R
     Ok(all)
 }
 
-/// How long the API is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The addons of which the state store has something else than the spec asks for, which these are, and what an update would
+/// do with each; with names only those.
+pub async fn unlike(site: &Site, specs: &Specs, wanted: &[Rendered], only: &[String]) -> Result<Vec<(String, State)>> {
+    let store = open(&site.store, specs.cluster.name())?;
+    Ok(differing(&of_spec(&store, wanted), &of_store(&store).await?, only))
+}
+
+fn differing(
+    wanted: &BTreeMap<&str, Addon>,
+    stored: &BTreeMap<String, Addon>,
+    only: &[String],
+) -> Vec<(String, State)> {
+    let names: BTreeSet<&str> = wanted.keys().copied().chain(stored.keys().map(String::as_str)).collect();
+    let asked = names.into_iter().filter(|name| only.is_empty() || only.iter().any(|other| other == name));
+    let states = asked.map(|name| (name.to_owned(), state(wanted.get(name), stored.get(name))));
+    states.filter(|(_, state)| *state != State::Current).collect()
+}
+
+/// Addons as an update would write them.
+fn of_spec<'a>(store: &ClusterStore, rendered: &'a [Rendered]) -> BTreeMap<&'a str, Addon> {
+    rendered.iter().map(|r| (r.name.as_str(), Addon::new(store.name(), &r.version, r.yaml()))).collect()
+}
+
+/// The addons that the state store has.
+async fn of_store(store: &ClusterStore) -> Result<BTreeMap<String, Addon>> {
+    let keys = store.keys();
+    let entries = store.store().list(&keys.addons(), None).await?;
+    Ok(entries.iter().filter_map(|e| Addon::parse(store.name(), keys.addon_of(&e.key)?)).collect())
+}
 
 /// Every addon that kspot knows, and what kept the cluster's API from saying how they are. `client` is one of it.
 pub async fn list(site: &Site, specs: &Specs, client: Result<Client>) -> Result<(Vec<Listed>, Option<Error>)> {
@@ -131,9 +160,11 @@ pub async fn list(site: &Site, specs: &Specs, client: Result<Client>) -> Result<
 /// How the parts of addons are, as the API says.
 async fn working(client: Result<Client>, expected: &[(String, Vec<Target>)]) -> Result<Vec<Working>> {
     let client = client?;
-    let late = |_| Error::failed(format!("the Kubernetes API did not answer within {} seconds", PATIENCE.as_secs()));
-    let asked = tokio::time::timeout(PATIENCE, crate::kube::ready::addons(&client, expected)).await.map_err(late)?;
-    asked.map_err(|e| crate::kube::error::of("see how the addons are", e))
+    let asked = async {
+        let asked = crate::kube::ready::addons(&client, expected).await;
+        asked.map_err(|e| crate::kube::error::of("see how the addons are", e))
+    };
+    in_time(PATIENCE, asked).await
 }
 
 /// Whether an addon works, and what of it does not.
@@ -147,13 +178,8 @@ fn ready(name: &str, working: Result<&[Working], &Error>) -> (Ready, Vec<String>
 /// Every addon, with what the state store has of it.
 async fn stored(site: &Site, specs: &Specs) -> Result<Vec<Listed>> {
     let store = open(&site.store, specs.cluster.name())?;
-    let keys = store.keys();
-    let prefix = keys.addons();
-    let (rendered, entries) = futures::try_join!(rendered(site, specs), store.store().list(&prefix, None))?;
-    let stored: BTreeMap<String, Addon> =
-        entries.iter().filter_map(|e| Addon::parse(store.name(), keys.addon_of(&e.key)?)).collect();
-    let wanted: BTreeMap<&str, Addon> =
-        rendered.iter().map(|r| (r.name.as_str(), Addon::new(store.name(), &r.version, r.yaml()))).collect();
+    let (rendered, stored) = futures::try_join!(rendered(site, specs), of_store(&store))?;
+    let wanted = of_spec(&store, &rendered);
     let listed_as =
         |name: &str, version: &str, about: &str| listed(name, version, about, wanted.get(name), stored.get(name));
     let known = Catalogue::load()?.iter().map(|addon| (&addon.about.name, &addon.about.version, &addon.about.about));
@@ -171,20 +197,23 @@ async fn stored(site: &Site, specs: &Specs) -> Result<Vec<Listed>> {
     Ok(listed)
 }
 
-fn listed(name: &str, version: &str, about: &str, wanted: Option<&Addon>, stored: Option<&Addon>) -> Listed {
-    let state = match (wanted, stored) {
+fn state(wanted: Option<&Addon>, stored: Option<&Addon>) -> State {
+    match (wanted, stored) {
         (None, None) => State::Unwanted,
         (None, Some(_)) => State::Superfluous,
         (Some(_), None) => State::Missing,
         (Some(wanted), Some(there)) if wanted.digest == there.digest => State::Current,
         (Some(_), Some(_)) => State::Changed,
-    };
+    }
+}
+
+fn listed(name: &str, version: &str, about: &str, wanted: Option<&Addon>, stored: Option<&Addon>) -> Listed {
     Listed {
         name: name.to_owned(),
         version: version.to_owned(),
         digest: stored.map(|addon| addon.digest.clone()),
         about: about.to_owned(),
-        state,
+        state: state(wanted, stored),
         wanted_digest: wanted.map(|addon| addon.digest.clone()),
         ready: Ready::Nothing,
         why: Vec::new(),
@@ -195,6 +224,27 @@ fn listed(name: &str, version: &str, about: &str, wanted: Option<&Addon>, stored
 mod tests {
     use super::*;
     use crate::validate::view::{Part, PartState};
+
+    /// What the store has otherwise than the spec is named, with what an update would do; of named addons only those.
+    #[test]
+    fn what_the_store_has_otherwise() {
+        let addon = |text: &str| Addon::new("c.example.com", "1", text.to_owned());
+        let wanted = BTreeMap::from([("dns", addon("a")), ("flannel", addon("new")), ("metrics-server", addon("a"))]);
+        let stored =
+            [("dns", "a"), ("flannel", "old"), ("gone", "a")].map(|(name, text)| (name.to_owned(), addon(text)));
+        let differing = |only: &[String]| differing(&wanted, &BTreeMap::from(stored.clone()), only);
+        let named = |name: &str, state| (name.to_owned(), state);
+        assert_eq!(
+            differing(&[]),
+            [
+                named("flannel", State::Changed),
+                named("gone", State::Superfluous),
+                named("metrics-server", State::Missing)
+            ]
+        );
+        assert_eq!(differing(&["dns".to_owned()]), []);
+        assert_eq!(differing(&["metrics-server".to_owned()]), [named("metrics-server", State::Missing)]);
+    }
 
     /// An addon works if all of it does; else what does not is named, and nobody's answer is no "no".
     #[test]

@@ -1,4 +1,5 @@
-//! Applies the addons that the state store holds, whenever they change there, just as `kspot addons apply` does.
+//! Applies the addons that the state store holds, whenever they change there and whenever it becomes the leader. What the
+//! spec says since the last update is not there: that is what `kspot addons apply` brings, with a warning.
 
 use std::sync::Arc;
 use std::time::Duration;

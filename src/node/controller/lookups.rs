@@ -13,13 +13,13 @@ use crate::error::{Error, Result};
 use crate::node::identity::Machine;
 
 /// What EC2 said; an error is kept as well, for it is not to be asked again and again while it fails.
-type Said = Result<Option<Machine>, String>;
+type Said = OnceCell<Result<Option<Machine>, String>>;
 
 /// What was looked up lately.
 #[derive(Debug)]
 pub struct Lookups {
     most: usize,
-    said: Mutex<HashMap<String, (Instant, Arc<OnceCell<Said>>)>>,
+    said: Mutex<HashMap<String, (Instant, Arc<Said>)>>,
 }
 
 impl Lookups {
@@ -43,7 +43,7 @@ impl Lookups {
         said.clone().map_err(Error::failed)
     }
 
-    fn cell(&self, id: &str, now: Instant) -> Option<Arc<OnceCell<Said>>> {
+    fn cell(&self, id: &str, now: Instant) -> Option<Arc<Said>> {
         // Every statement leaves the map whole: a panic elsewhere can't have left it half changed.
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.retain(|_, (since, _)| now.saturating_duration_since(*since) < EVERY);

@@ -126,6 +126,14 @@ fn addons_are_in_the_plan() {
     desk.ok("update cluster --yes");
     desk.ok("set cluster spec.metricsServer.enabled=true");
     assert_eq!((state("flannel").as_str(), state("metrics-server").as_str()), ("current", "missing"));
+    // What is applied before the update is not what the controller will apply.
+    let warned = |addons: &str| desk.fails(1, &format!("addons apply {addons} --kubeconfig ./none"));
+    for addons in ["", "metrics-server"] {
+        let told = warned(addons);
+        assert!(told.contains("other addons than the spec: metrics-server (to be added);"), "{told}");
+        assert!(told.contains("kspot update cluster c.k8s.local --yes"), "{told}");
+    }
+    assert!(!warned("flannel").contains("other addons"));
     assert!(desk.ok("update cluster --yes").stdout.contains("+ addon/metrics-server"));
     let rendered = desk.ok("addons render metrics-server").stdout;
     assert!(rendered.contains("kind: Deployment") && rendered.contains("kspot.io/addon: metrics-server"), "{rendered}");
