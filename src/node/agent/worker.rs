@@ -99,9 +99,11 @@ pub async fn join(birth: &Birth, controllers: &Controllers) -> Result<Grant> {
     let host = birth.host.as_ref();
     let file = |name: &str, ending: &str| std::path::PathBuf::from(format!("{}/{name}.{ending}", kubelet::PKI));
     host.replace(kubelet::AUTHORITIES.as_ref(), grant.authorities.as_bytes(), 0o644).await?;
+    // The client's certificate last, by which it is judged whether both are due: who is killed in between begins again.
     for (name, key, certificate) in
-        [(kubelet::CLIENT, &client_key, &grant.client), (kubelet::SERVER, &server_key, &grant.server)]
+        [(kubelet::SERVER, &server_key, &grant.server), (kubelet::CLIENT, &client_key, &grant.client)]
     {
+        host.remove(&file(name, "crt")).await?;
         host.replace(&file(name, "key"), key.as_bytes(), 0o600).await?;
         host.replace(&file(name, "crt"), certificate.as_bytes(), 0o644).await?;
     }

@@ -23,7 +23,7 @@ use crate::node::worker;
 const EVERY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
 
 /// The longest that a worker leaves EC2 alone while no controller answers.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// The names that lead to the machine itself.
 fn own_names(internal_name: &str) -> BTreeMap<String, IpAddr> {
@@ -160,7 +160,7 @@ impl Turns {
     }
 }
 
-/// How long EC2 is left alone after it was asked this often: 2, 4, 8 ... 120 seconds, or down to the half of it.
+/// How long EC2 is left alone after it was asked this often: 2, 4, 8 ... 30 seconds, or down to the half of it.
 fn pace(asked: u32, chance: u64) -> Duration {
     let most = 2_u64.saturating_pow(asked.saturating_add(1)).min(LONGEST.as_secs()) * 1000;
     Duration::from_millis(most - chance % (most / 2 + 1))
@@ -241,7 +241,7 @@ mod tests {
     use crate::node::host::Host;
     use crate::node::host::fake::Fake;
 
-    /// EC2 is left alone ever longer, never for the same time by all, and never for more than two minutes.
+    /// EC2 is left alone ever longer, never for the same time by all, and never for more than half a minute.
     #[test]
     fn ec2_is_asked_ever_less() {
         let range = |asked| (pace(asked, 0), (0..=60_000).map(|chance| pace(asked, chance)).min().unwrap());
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(range(0), (seconds(2), seconds(1)));
         assert_eq!(range(3), (seconds(16), seconds(8)));
         for asked in [6, 7, 60, u32::MAX] {
-            assert_eq!(range(asked), (seconds(120), seconds(60)));
+            assert_eq!(range(asked), (seconds(30), seconds(15)));
         }
     }
 
@@ -265,14 +265,14 @@ mod tests {
         asked
     }
 
-    /// While no controller answers, those that are known are asked every 10 seconds still, and EC2 every two minutes; a
+    /// While no controller answers, those that are known are asked every 10 seconds still, and EC2 every half minute; a
     /// controller that answered makes EC2 the next to be asked at once when it is gone.
     #[test]
     fn controllers_are_asked_all_the_same() {
         let (controllers, ec2) = asks(true);
-        assert!(controllers >= 180 && (18..=22).contains(&ec2), "{controllers} {ec2}");
+        assert!(controllers >= 180 && (58..=66).contains(&ec2), "{controllers} {ec2}");
         let (controllers, ec2) = asks(false);
-        assert!(controllers == 0 && (18..=22).contains(&ec2), "{controllers} {ec2}");
+        assert!(controllers == 0 && (58..=66).contains(&ec2), "{controllers} {ec2}");
         let now = Instant::now();
         let mut turns = Turns::new(now);
         assert!(turns.take(now, 0) && !turns.take(now, 0));
