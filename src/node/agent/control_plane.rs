@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -27,8 +27,11 @@ use crate::node::keep;
 use crate::state::ClusterStore;
 use crate::state::status::BootStatus;
 
-/// How long a machine that is to hold the volume may take to let it go, or to be gone, before it is said.
-const PAUSE: Duration = Duration::from_secs(2);
+/// How soon EC2 is asked again how an attachment goes, and how late at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(4));
+
+/// How long it may take before that is worth a word.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[async_trait]
 impl Keeper for ClusterStore {
@@ -131,6 +134,7 @@ struct OfEc2 {
 #[async_trait]
 impl Volumes for OfEc2 {
     async fn attached(&self, etcd: &str, member: &str) -> Result<String> {
+        let (began, mut pause) = (Instant::now(), PAUSES.0);
         loop {
             let all = self.aws.member_volumes(&self.cluster).await?;
             let missing = || {
@@ -147,7 +151,14 @@ impl Volumes for OfEc2 {
             }
             match (volume.instance.as_deref(), volume.attachment.as_str()) {
                 (Some(instance), "attached") if instance == self.instance => return Ok(volume.id.clone()),
-                (Some(instance), _) if instance == self.instance => {}
+                (Some(instance), _) if instance == self.instance && began.elapsed() < PATIENCE => {}
+                (Some(instance), attachment) if instance == self.instance => {
+                    return Err(Error::failed(format!(
+                        "volume {} of etcd {etcd} member {member} is {attachment} since {} s",
+                        volume.id,
+                        PATIENCE.as_secs()
+                    )));
+                }
                 (Some(instance), _) => {
                     return Err(Error::failed(format!(
                         "volume {} of etcd {etcd} member {member} is attached to {instance}",
@@ -159,7 +170,8 @@ impl Volumes for OfEc2 {
                 }
                 (None, _) => self.aws.attach_volume(&volume.id, &self.instance).await?,
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
         }
     }
 }

@@ -18,7 +18,7 @@ use super::manifest::{MANIFESTS, data, file};
 use super::snapshot::Whole;
 use super::volume;
 use crate::error::{Context, Error, Result};
-use crate::node::agent::steps::runtime::SOCKET;
+use crate::node::agent::steps::runtime::REGISTRIES;
 use crate::node::configuration::Etcd;
 use crate::node::host::{Command, Host};
 use crate::state::backups::Backups;
@@ -226,9 +226,6 @@ impl Restore<'_> {
         let volume = self.volume().display().to_string();
         let mount = format!("type=bind,src={volume},dst={volume},options=rbind:rw");
         let container = format!("kspot-etcdutl-{}", self.etcd.name);
-        let ctr = |args: &[&str]| {
-            Command::new("/usr/local/bin/ctr", ["--namespace", "k8s.io"].into_iter().chain(args.iter().copied()))
-        };
         self.image(host).await?;
         // What a run that was killed left behind: it may still be writing.
         for gone in [&["tasks", "rm", "--force", &container][..], &["containers", "rm", &container]] {
@@ -241,12 +238,10 @@ impl Restore<'_> {
 
     /// The image is here: on a machine that has just come the kubelet has not pulled it yet.
     async fn image(&self, host: &dyn Host) -> Result<()> {
-        let endpoint = format!("unix://{SOCKET}");
-        let crictl = |verb: &str| {
-            Command::new("/usr/local/bin/crictl", ["--runtime-endpoint", &endpoint, verb, &self.etcd.image])
-        };
-        if !host.output(&crictl("inspecti")).await?.is_ok() {
-            host.run(&crictl("pull").within(PATIENCE)).await?;
+        let image = &self.etcd.image;
+        let there = host.run(&ctr(&["images", "list", "--quiet", &format!("name=={image}")])).await?;
+        if there.trim().is_empty() {
+            host.run(&ctr(&["images", "pull", "--hosts-dir", REGISTRIES, image]).within(PATIENCE)).await?;
         }
         Ok(())
     }
@@ -299,6 +294,11 @@ impl Restore<'_> {
         }
         Ok(())
     }
+}
+
+/// containerd's own client, where the kubelet's images and containers are.
+fn ctr(args: &[&str]) -> Command {
+    Command::new("/usr/local/bin/ctr", ["--namespace", "k8s.io"].into_iter().chain(args.iter().copied()))
 }
 
 /// Removes a directory that only we made.

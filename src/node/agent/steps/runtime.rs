@@ -12,7 +12,9 @@ use crate::node::host::{Command, Host};
 
 const CONFIG: &str = "/etc/containerd/config.toml";
 const UNIT: &str = "/etc/systemd/system/containerd.service";
-const REGISTRIES: &str = "/etc/containerd/certs.d";
+
+/// Where mirrors of registries are named, a directory each.
+pub const REGISTRIES: &str = "/etc/containerd/certs.d";
 
 /// The socket that the kubelet speaks to.
 pub const SOCKET: &str = "/run/containerd/containerd.sock";

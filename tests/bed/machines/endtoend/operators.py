@@ -3,14 +3,18 @@
 import json
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from machines import places
 from machines.client import outside
 from machines.commands import CommandFailed
 from machines.endtoend.needs import Programs
 
 COMMAND_SECONDS = 120
+# Every kspot command on the last cluster, with what it wrote.
+LOG = places.STATE / "endtoend/kspot.log"
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,10 @@ class Operator:
 
     def kspot(self, *arguments: str, stdin: str = "", code: int | None = 0, seconds: float = COMMAND_SECONDS) -> Done:
         """kspot, which must end with this exit code; None: with any."""
+        started = time.monotonic()
         done = self._run([str(self.programs.kspot), *arguments], stdin, seconds)
+        with open(LOG, "a") as log:
+            print(f"$ {done.command}: exit {done.code} after {time.monotonic() - started:.1f} s", done.text, sep="\n", file=log)
         return done if code is None else done.expect(code)
 
     def kubectl(self, *arguments: str, stdin: str = "", code: int | None = 0, seconds: float = COMMAND_SECONDS) -> Done:

@@ -13,7 +13,7 @@ from machines.endtoend.bed import DIRECTORY
 from machines.endtoend.instances import Instance
 from machines.endtoend.measured import Numbers
 from machines.endtoend.needs import Programs
-from machines.endtoend.operators import Operator
+from machines.endtoend.operators import LOG, Operator
 from machines.waiting import eventually
 
 STORE = "s3://kspot-endtoend"
@@ -35,6 +35,7 @@ class Site:
     def forget_people(self) -> None:
         """Nobody knows anything of a cluster before this one."""
         shutil.rmtree(HOMES, ignore_errors=True)
+        LOG.unlink(missing_ok=True)
         for person in (self.operator, self.colleague):
             person.home.mkdir(parents=True)
 
