@@ -89,7 +89,8 @@ block! {
 block! {
     /// Where snapshots of an etcd cluster go.
     pub struct EtcdBackups {
-        /// `s3://bucket/prefix`, different for each cluster. Default: `backups/etcd/<name>` below the cluster in the state store.
+        /// `s3://bucket/prefix`, which clusters may share: snapshots are below `<cluster>/<name>`. Default:
+        /// `backups/etcd/<name>` below the cluster in the state store.
         pub backup_store: Option<String>,
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -14,9 +13,9 @@ use super::steps::keys::Keys;
 use super::steps::kubeadm::{ClusterParts, ControlPlanePods};
 use super::steps::kubelet::{self, Kubelet};
 use super::steps::services::Service;
+use super::attachment::{Here, OfEc2};
 use super::steps::volumes::{MemberVolume, Volumes};
 use super::{Birth, host_steps, install};
-use crate::cloud::aws::volumes::of_member;
 use crate::cloud::aws::{AwsCloud, sdk_config};
 use crate::error::{Error, Result};
 use crate::node::configuration::{Configuration, ControlPlane};
@@ -26,12 +25,6 @@ use crate::node::https::Trust;
 use crate::node::keep;
 use crate::state::ClusterStore;
 use crate::state::status::BootStatus;
-
-/// How soon EC2 is asked again how an attachment goes, and how late at most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(4));
-
-/// How long it may take before that is worth a word.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[async_trait]
 impl Keeper for ClusterStore {
@@ -98,12 +91,12 @@ pub async fn boot(birth: &Birth) -> Result<()> {
 }
 
 fn member_volumes(birth: &Birth, store: &ClusterStore, cp: &ControlPlane, aws: &AwsCloud) -> Vec<Box<dyn Step>> {
-    let volumes = Arc::new(OfEc2 {
-        aws: aws.clone(),
+    let here = Here {
         cluster: birth.boot.cluster.clone(),
         zone: birth.metadata.zone.clone(),
         instance: birth.metadata.instance.clone(),
-    });
+    };
+    let volumes = Arc::new(OfEc2 { aws: aws.clone(), here });
     let names = |etcd: &crate::node::configuration::Etcd| {
         let mut names: Vec<String> = etcd.members.iter().map(|m| m.name.clone()).collect();
         names.sort();
@@ -121,59 +114,6 @@ fn member_volumes(birth: &Birth, store: &ClusterStore, cp: &ControlPlane, aws: &
         })
     };
     cp.etcd.iter().map(step).collect()
-}
-
-/// The members' volumes, as EC2 has them.
-struct OfEc2 {
-    aws: AwsCloud,
-    cluster: String,
-    zone: String,
-    instance: String,
-}
-
-#[async_trait]
-impl Volumes for OfEc2 {
-    async fn attached(&self, etcd: &str, member: &str) -> Result<String> {
-        let (began, mut pause) = (Instant::now(), PAUSES.0);
-        loop {
-            let all = self.aws.member_volumes(&self.cluster).await?;
-            let missing = || {
-                Error::failed(format!("there is no volume of etcd {etcd} member {member} in cluster {}", self.cluster))
-                    .hint("kspot update cluster shows what is missing")
-            };
-            let volume = of_member(&all, etcd, member)?.ok_or_else(missing)?;
-            if volume.zone != self.zone {
-                let (id, there, here) = (&volume.id, &volume.zone, &self.zone);
-                return Err(Error::failed(format!(
-                    "volume {id} of etcd {etcd} member {member} is in {there}, this machine in {here}"
-                ))
-                .hint("the group's subnets were changed: bring them back into the volume's zone"));
-            }
-            match (volume.instance.as_deref(), volume.attachment.as_str()) {
-                (Some(instance), "attached") if instance == self.instance => return Ok(volume.id.clone()),
-                (Some(instance), _) if instance == self.instance && began.elapsed() < PATIENCE => {}
-                (Some(instance), attachment) if instance == self.instance => {
-                    return Err(Error::failed(format!(
-                        "volume {} of etcd {etcd} member {member} is {attachment} since {} s",
-                        volume.id,
-                        PATIENCE.as_secs()
-                    )));
-                }
-                (Some(instance), _) => {
-                    return Err(Error::failed(format!(
-                        "volume {} of etcd {etcd} member {member} is attached to {instance}",
-                        volume.id
-                    ))
-                    .hint(format!(
-                        "{instance} has to go first: aws ec2 terminate-instances --instance-ids {instance}"
-                    )));
-                }
-                (None, _) => self.aws.attach_volume(&volume.id, &self.instance).await?,
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
-        }
-    }
 }
 
 fn controller(birth: &Birth) -> Service {

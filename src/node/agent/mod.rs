@@ -2,7 +2,7 @@
 //!
 //! * [`step`]: what a step is, and the walk over them. [`steps`]: the steps, one per file.
 //! * [`report`]: how far the boot is.
-//! * [`control_plane`] and [`worker`]: which steps, in which order.
+//! * [`control_plane`] and [`worker`]: which steps, in which order. [`attachment`]: etcd's volumes, as EC2 has them.
 //! * [`install`]: the service that boots the machine, at its first start and at every other.
 
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use crate::node::host::{Host, machine::Machine};
 use report::Reporter;
 use step::{Step, until};
 
+mod attachment;
 pub mod control_plane;
 pub mod install;
 pub mod report;

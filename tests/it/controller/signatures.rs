@@ -122,6 +122,24 @@ async fn signatures_are_verified() {
     assert!(!controller.log().contains("X-Amz"), "no signature is in the log: {}", controller.log());
 }
 
+/// While STS does not answer nobody is let in, nobody is refused, and the worker is told what is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_sts_nobody_is_believed() {
+    let stage = Stage::new().await;
+    let worker = stage.worker().await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let stage = stage.asking(&format!("http://{nobody}"));
+    let controller = stage.start().await;
+    match stage.ask(&controller, &worker).await {
+        Err(Unsuccessful::Nobody(error)) => {
+            let said = error.details().join("\n");
+            assert!(said.contains("503") && said.contains("can't ask sts.us-east-1.amazonaws.com"), "{said}");
+        }
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it was granted"),
+    }
+}
+
 #[track_caller]
 fn found_out(answer: Result<kspot::node::join::Grant, Unsuccessful>) {
     match answer {

@@ -473,6 +473,24 @@ async fn kill_everywhere(site: &Site, now: Timestamp, prepared: impl AsyncFn(&Cl
     }
 }
 
+/// A disk that is full wherever a boot writes is named with the file; once there is room the boot comes to its end.
+#[tokio::test]
+async fn a_full_disk_is_named_and_outlived() {
+    let site = Site::new().await;
+    for full in ["/etc/sysctl.d", "/etc/containerd", "/var/lib/kspot", "/etc/kubernetes", "/var/lib/kubelet", "/etc/systemd"] {
+        let (store, root) = (site.store().await, tempfile::tempdir().unwrap());
+        let fake = image(start());
+        let host = Half { fake: &fake, real: root.path() };
+        let steps = site.steps(&store, root.path(), start());
+        fake.fail(Some(full));
+        let why = boot(&host, &steps).await.unwrap_err().chain();
+        assert!(why.contains(&format!("can't write {full}")) && why.contains("no space left on device"), "{why}");
+        fake.fail(None);
+        boot(&host, &steps).await.unwrap_or_else(|e| panic!("{full}: {}", e.chain()));
+        outcome(&fake, &store, root.path()).await;
+    }
+}
+
 /// Killed in the middle of any of its actions and begun again, the first boot of a machine ends as if it had never been killed.
 #[tokio::test]
 async fn a_first_boot_that_is_killed_anywhere_is_finished_by_the_next() {
