@@ -41,10 +41,7 @@ enum Next<'a> {
     /// This one is to be attached.
     Attach(&'a str),
     /// This one is on its way here, or off.
-    Wait {
-        volume: &'a str,
-        attachment: &'a str,
-    },
+    Wait { volume: &'a str, attachment: &'a str },
 }
 
 #[async_trait]
@@ -87,9 +84,8 @@ impl Here {
             None => Ok(Next::Attach(id)),
             Some(instance) if instance == self.instance && attachment == "attached" => Ok(Next::Attached(id)),
             Some(instance) if instance == self.instance => Ok(Next::Wait { volume: id, attachment }),
-            Some(instance) => Err(Error::failed(format!("{what} is attached to {instance}")).hint(format!(
-                "{instance} has to go first: aws ec2 terminate-instances --instance-ids {instance}"
-            ))),
+            Some(instance) => Err(Error::failed(format!("{what} is attached to {instance}"))
+                .hint(format!("{instance} has to go first: aws ec2 terminate-instances --instance-ids {instance}"))),
         }
     }
 }

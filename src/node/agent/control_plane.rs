@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::attachment::{Here, OfEc2};
 use super::report::Keeper;
 use super::step::{Step, take, until, wait, walk};
 use super::steps::etcd::EtcdPods;
@@ -13,7 +14,6 @@ use super::steps::keys::Keys;
 use super::steps::kubeadm::{ClusterParts, ControlPlanePods};
 use super::steps::kubelet::{self, Kubelet};
 use super::steps::services::Service;
-use super::attachment::{Here, OfEc2};
 use super::steps::volumes::{MemberVolume, Volumes};
 use super::{Birth, host_steps, install};
 use crate::cloud::aws::{AwsCloud, sdk_config};

@@ -477,7 +477,9 @@ async fn kill_everywhere(site: &Site, now: Timestamp, prepared: impl AsyncFn(&Cl
 #[tokio::test]
 async fn a_full_disk_is_named_and_outlived() {
     let site = Site::new().await;
-    for full in ["/etc/sysctl.d", "/etc/containerd", "/var/lib/kspot", "/etc/kubernetes", "/var/lib/kubelet", "/etc/systemd"] {
+    for full in
+        ["/etc/sysctl.d", "/etc/containerd", "/var/lib/kspot", "/etc/kubernetes", "/var/lib/kubelet", "/etc/systemd"]
+    {
         let (store, root) = (site.store().await, tempfile::tempdir().unwrap());
         let fake = image(start());
         let host = Half { fake: &fake, real: root.path() };
