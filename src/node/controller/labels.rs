@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use kube::Client;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
@@ -116,14 +115,14 @@ async fn round(home: &Home, fleet: &Fleet, specs: &mut Specs) -> Result<()> {
     };
     let nodes = label::list(&client).await?.into_iter();
     let due: Vec<(Labelled, Change)> = nodes.filter_map(|node| wanted(&node).map(|change| (node, change))).collect();
-    each(due, |node, change| label(client.clone(), node, change)).await
-}
-
-async fn label(client: Client, node: Labelled, change: Change) -> Result<()> {
-    if label::change(&client, &node, &change).await? {
-        tracing::info!(node = node.name, labels = ?change.labels, taints = change.taints.is_some(), "labelled");
-    }
-    Ok(())
+    let client = &client;
+    let set = |node: Labelled, change: Change| async move {
+        if label::change(client, &node, &change).await? {
+            tracing::info!(node = node.name, labels = ?change.labels, taints = change.taints.is_some(), "labelled");
+        }
+        Ok(())
+    };
+    each(due, set).await
 }
 
 /// Changes each node; those that can't be changed keep no other from it, and are named at the end.
