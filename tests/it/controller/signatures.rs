@@ -133,7 +133,7 @@ async fn without_sts_nobody_is_believed() {
     match stage.ask(&controller, &worker).await {
         Err(Unsuccessful::Nobody(error)) => {
             let said = error.details().join("\n");
-            assert!(said.contains("503") && said.contains("can't ask sts.us-east-1.amazonaws.com"), "{said}");
+            assert!(said.contains("503") && said.contains(&format!("can't ask sts.{REGION}.amazonaws.com")), "{said}");
         }
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("it was granted"),
