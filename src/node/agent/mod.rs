@@ -18,7 +18,7 @@ use crate::node::host::{Host, machine::Machine};
 use report::Reporter;
 use step::{Step, until};
 
-mod attachment;
+pub mod attachment;
 pub mod control_plane;
 pub mod install;
 pub mod report;

@@ -116,7 +116,10 @@ fn a_read_only_directory_is_told() {
     let desk = Desk::with_directory(Bed::new()).small();
     let mount = "mount --bind store store && mount -o remount,bind,ro store";
     let Some(set) = mounted(&desk, mount, "set ig spot spec.maxSize=5") else {
-        eprintln!("left out: this machine does not let a test mount a directory (unshare -rm)");
+        #[allow(clippy::print_stderr, reason = "who runs the tests is to know")]
+        {
+            eprintln!("left out: this machine does not let a test mount a directory (unshare -rm)");
+        }
         return;
     };
     let said = set.expect(1).stderr;
