@@ -63,6 +63,12 @@ impl Error {
         chain(self)
     }
 
+    /// All of it on one line, for a log: the chain, the details, the hints.
+    pub fn line(&self) -> String {
+        let more = self.details.iter().map(String::as_str).chain(self.hints());
+        more.fold(self.chain(), |text, line| format!("{text}; {line}"))
+    }
+
     /// Refused or failed (exit 1).
     pub fn failed(message: impl Into<String>) -> Self {
         Error::new(Kind::Failed, message)

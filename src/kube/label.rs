@@ -18,7 +18,7 @@ use super::error;
 use crate::error::Result;
 
 /// Who manages the fields that the controller sets.
-const MANAGER: &str = "kspot-controller";
+pub(super) const MANAGER: &str = "kspot-controller";
 
 /// How many nodes a page of a listing holds.
 const PAGE: u32 = 500;
@@ -62,6 +62,13 @@ pub async fn list(client: &Client) -> Result<Vec<Labelled>> {
             None => return Ok(nodes),
         }
     }
+}
+
+/// One node; none if there is none of this name.
+pub async fn get(client: &Client, name: &str) -> Result<Option<Labelled>> {
+    let api = Api::<Node>::all(client.clone());
+    let node = again(|| api.get_opt(name)).await.map_err(|e| error::of(&format!("look at node {name}"), e))?;
+    Ok(node.map(labelled))
 }
 
 fn labelled(node: Node) -> Labelled {

@@ -25,6 +25,21 @@ pub async fn list(client: &Client) -> Result<Vec<Node>> {
     }
 }
 
+/// The name of every node.
+pub async fn names(client: &Client) -> Result<Vec<String>> {
+    let api = Api::<k8s_openapi::api::core::v1::Node>::all(client.clone());
+    let mut params = ListParams::default().limit(Node::PAGE);
+    let mut names = Vec::new();
+    loop {
+        let page = again(|| api.list_metadata(&params)).await.map_err(|e| error::of("list the nodes' names", e))?;
+        names.extend(page.items.into_iter().filter_map(|node| node.metadata.name));
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(names),
+        }
+    }
+}
+
 /// Whether a node is ready, and whose it is, as its provider id says; none if there is no such node.
 pub async fn standing(client: &Client, name: &str) -> Result<Option<(bool, String)>> {
     let api = Api::<k8s_openapi::api::core::v1::Node>::all(client.clone());

@@ -21,6 +21,9 @@ use crate::node::identity::{Machine, Token};
 /// How long a token counts: long enough for a slow answer and clocks that differ a little.
 const LIFE: Duration = Duration::from_secs(300);
 
+/// How many values a filter may have.
+const FILTER_VALUES: usize = 200;
+
 /// A token for this body, for STS of a region, signed with the credentials of this machine.
 pub async fn token(config: &SdkConfig, region: &str, body: &[u8], now: Timestamp) -> Result<Token> {
     let provider = config.credentials_provider().ok_or_else(|| Error::failed("there are no AWS credentials"))?;
@@ -69,6 +72,23 @@ impl AwsCloud {
     pub async fn machines(&self, cluster: &str) -> Result<Vec<Machine>> {
         let alive = Filter::builder().name("instance-state-name").values("pending").values("running").build();
         self.every_instance(cluster, [alive], machine).await
+    }
+
+    /// The states of instances, by id: `running`, `shutting-down`, `terminated` ...; those that EC2 does not know are left
+    /// out.
+    pub async fn states(&self, ids: &[String]) -> Result<BTreeMap<String, String>> {
+        let mut states = BTreeMap::new();
+        for some in ids.chunks(FILTER_VALUES) {
+            // Asked for by a filter, what EC2 has forgotten is no error. Their tags are gone before they are.
+            let these = Filter::builder().name("instance-id").set_values(Some(some.to_vec())).build();
+            let mut pages = self.ec2.describe_instances().filters(these).into_paginator().send();
+            while let Some(page) = pages.next().await {
+                let page = page.map_err(|e| AwsError::of("look at the instances of nodes", &e))?;
+                let found = page.reservations().iter().flat_map(|r| r.instances()).map(machine);
+                states.extend(found.map(|machine| (machine.id, machine.state)));
+            }
+        }
+        Ok(states)
     }
 
     /// The names of the roles in an instance profile, by its ARN.

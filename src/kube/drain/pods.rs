@@ -2,8 +2,7 @@
 
 use k8s_openapi::api::core::v1::Pod;
 
-/// The annotation of a pod that a kubelet runs out of a file: the API only shows it.
-const MIRROR: &str = "kubernetes.io/config.mirror";
+use crate::kube::pods::{has_ended, is_of_node};
 
 /// A pod that has to go before its machine does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,17 +25,12 @@ impl std::fmt::Display for Victim {
     }
 }
 
-/// The pod as one that has to go; none if it stays: a mirror of a static pod, a DaemonSet's (which would come back at
-/// once), or one that has ended.
+/// The pod as one that has to go; none if it stays: one of its node's own, or one that has ended.
 pub(super) fn victim(pod: &Pod) -> Option<Victim> {
-    let meta = &pod.metadata;
-    let mirror = meta.annotations.iter().flatten().any(|(key, _)| key == MIRROR);
-    let owner = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
-    let daemon = owner.is_some_and(|owner| owner.kind == "DaemonSet" && owner.api_version.starts_with("apps/"));
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    if mirror || daemon || matches!(phase, Some("Succeeded" | "Failed")) {
+    if is_of_node(pod) || has_ended(pod) {
         return None;
     }
+    let meta = &pod.metadata;
     let asked = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
     Some(Victim {
         namespace: meta.namespace.clone().unwrap_or_default(),
@@ -59,29 +53,19 @@ mod tests {
         serde_json::from_value(pod).unwrap()
     }
 
-    fn owned(kind: &str, api_version: &str, controller: bool) -> Value {
-        json!({"ownerReferences": [
-            {"kind": kind, "apiVersion": api_version, "name": "o", "uid": "o", "controller": controller},
-        ]})
-    }
-
-    /// Only what would come back by itself, is not the API's, or has ended stays; a pod that nobody owns goes too: the
-    /// machine goes whatever happens to it.
+    /// Only what is its node's, or has ended, stays; a pod that nobody owns goes too: the machine goes whatever happens to
+    /// it.
     #[test]
     fn what_stays() {
-        let running = || json!({"phase": "Running"});
-        for (metadata, status, goes) in [
-            (json!({}), running(), true),
-            (json!({}), json!({"phase": "Pending"}), true),
-            (owned("ReplicaSet", "apps/v1", true), running(), true),
-            (owned("DaemonSet", "apps/v1", true), running(), false),
-            (owned("DaemonSet", "apps.example.com/v1", true), running(), true),
-            (owned("DaemonSet", "apps/v1", false), running(), true),
-            (json!({"annotations": {MIRROR: "x"}}), running(), false),
-            (json!({}), json!({"phase": "Succeeded"}), false),
-            (json!({}), json!({"phase": "Failed"}), false),
+        let daemon = json!({"kind": "DaemonSet", "apiVersion": "apps/v1", "name": "o", "uid": "o", "controller": true});
+        for (metadata, phase, goes) in [
+            (json!({}), "Running", true),
+            (json!({}), "Pending", true),
+            (json!({"ownerReferences": [daemon]}), "Running", false),
+            (json!({}), "Succeeded", false),
+            (json!({}), "Failed", false),
         ] {
-            assert_eq!(victim(&pod(metadata.clone(), status.clone())).is_some(), goes, "{metadata} {status}");
+            assert_eq!(victim(&pod(metadata.clone(), json!({"phase": phase}))).is_some(), goes, "{metadata} {phase}");
         }
     }
 

@@ -39,8 +39,7 @@ async fn keep(home: &Home) {
             Ok(index) => (applied, pause) = (index.or(applied), EVERY),
             Err(e) => {
                 pause = (pause * 2).min(LONGEST);
-                let error = e.details().iter().fold(e.chain(), |text, line| format!("{text}; {line}"));
-                tracing::error!(error, again_in = pause.as_secs(), "the addons are not applied");
+                tracing::error!(error = e.line(), again_in = pause.as_secs(), "the addons are not applied");
             }
         }
         tokio::time::sleep(pause).await;

@@ -16,9 +16,10 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::addresses::{Fleet, Seen};
+use super::each::each;
 use super::home::Home;
 use super::leader;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kube::label::{self, Change, Labelled};
 use crate::model::tags::{self, LIFECYCLE};
 use crate::spec::{Object, Taint};
@@ -94,8 +95,7 @@ async fn keep(home: &Home, seen: &Seen) {
         loop {
             let fleet = seen.borrow().clone();
             if let Err(e) = round(home, &fleet, &mut specs).await {
-                let error = e.details().iter().fold(e.chain(), |text, line| format!("{text}; {line}"));
-                tracing::warn!(error, "nodes are not labelled");
+                tracing::warn!(error = e.line(), "nodes are not labelled");
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
@@ -116,31 +116,13 @@ async fn round(home: &Home, fleet: &Fleet, specs: &mut Specs) -> Result<()> {
     let nodes = label::list(&client).await?.into_iter();
     let due: Vec<(Labelled, Change)> = nodes.filter_map(|node| wanted(&node).map(|change| (node, change))).collect();
     let client = &client;
-    let set = |node: Labelled, change: Change| async move {
+    let set = |(node, change): (Labelled, Change)| async move {
         if label::change(client, &node, &change).await? {
             tracing::info!(node = node.name, labels = ?change.labels, taints = change.taints.is_some(), "labelled");
         }
         Ok(())
     };
-    each(due, set).await
-}
-
-/// Changes each node; those that can't be changed keep no other from it, and are named at the end.
-async fn each<F>(due: Vec<(Labelled, Change)>, mut set: impl FnMut(Labelled, Change) -> F) -> Result<()>
-where
-    F: Future<Output = Result<()>>,
-{
-    let (all, mut failed) = (due.len(), Vec::new());
-    for (node, change) in due {
-        if let Err(e) = set(node, change).await {
-            failed.push(e.chain());
-        }
-    }
-    if failed.is_empty() {
-        return Ok(());
-    }
-    let error = Error::failed(format!("{} of {} nodes can't be changed", failed.len(), all));
-    Err(failed.into_iter().fold(error, |error, why| error.detail(why)))
+    each(due, "changed", set).await
 }
 
 /// What each group's nodes have, out of the completed specs.
@@ -263,25 +245,6 @@ mod tests {
         assert_eq!(changed.taints[0], start.taints[0]);
         let gone = after(changed, &wanted(&[], &[b]));
         assert_eq!(gone.taints.len(), 2);
-    }
-
-    /// A node that can't be changed keeps no other from its labels, and is named.
-    #[tokio::test]
-    async fn one_node_keeps_no_other_from_its_labels() {
-        let named = |name: &str| (Labelled { name: name.into(), ..Labelled::default() }, Change::default());
-        let due = ["a", "b", "c"].map(named);
-        let mut done = Vec::new();
-        let set = |node: Labelled, _| {
-            let fails = node.name == "a";
-            done.push(node.name);
-            async move { if fails { Err(Error::failed("can't label node a")) } else { Ok(()) } }
-        };
-        let error = each(due.into(), set).await.unwrap_err();
-        assert_eq!(done, ["a", "b", "c"]);
-        assert_eq!(
-            (error.message(), error.details()),
-            ("1 of 3 nodes can't be changed", &["can't label node a".to_owned()][..])
-        );
     }
 
     /// The groups of the completed specs have the labels that the model gives them, but for how a machine was bought.

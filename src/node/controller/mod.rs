@@ -4,7 +4,7 @@
 //! * [`addresses`]: the cluster's machines, looked at every few seconds for all parts.
 //! * [`server`]: the HTTPS server that workers ask, with its [`certificate`] and [`limits`].
 //! * [`bootstrap`], [`status`], [`agent`]: what it answers; [`lookups`] of machines that nobody has seen yet.
-//! * [`leader`]: which of the controllers does what one does for all: [`labels`], [`addons`], [`tidy`].
+//! * [`leader`]: which of the controllers does what one does for all: [`labels`], [`addons`], [`terminated`], [`tidy`].
 //!
 //! Workers can join while the API server is away: only the look at a node of the same name needs it.
 
@@ -13,6 +13,7 @@ pub mod addresses;
 pub mod agent;
 pub mod bootstrap;
 pub mod certificate;
+mod each;
 pub mod home;
 pub mod labels;
 pub mod leader;
@@ -20,6 +21,7 @@ pub mod limits;
 pub mod lookups;
 pub mod server;
 pub mod status;
+pub mod terminated;
 pub mod tidy;
 
 use std::collections::HashMap;
@@ -92,6 +94,8 @@ pub async fn run(options: Options, context: Context) -> Result<()> {
     tasks.start("server", server::serve(parts, listener, certificates, stop.clone()));
     tasks.start("leader", leader::follow(Arc::clone(&home), leads, stop.clone()));
     tasks.start("tidy", tidy::follow(Arc::clone(&home), seen.clone(), leading.clone(), stop.clone()));
+    let (fleet, leads_too) = (seen.clone(), leading.clone());
+    tasks.start("terminated", terminated::follow(Arc::clone(&home), fleet, leads_too, stop.clone()));
     tasks.start("labels", labels::follow(Arc::clone(&home), seen, leading.clone(), stop.clone()));
     tasks.start("addons", addons::follow(home, leading, stop));
     tasks.wait().await

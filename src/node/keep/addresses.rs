@@ -12,7 +12,7 @@ use super::{remember, remembered};
 use crate::cloud::aws::AwsCloud;
 use crate::cloud::aws::lookup::Instance;
 use crate::cloud::aws::volumes::{MemberVolume, of_member};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::node::agent::Birth;
 use crate::node::agent::worker::{controllers, controllers_at};
 use crate::node::configuration::{Configuration, Etcd};
@@ -91,18 +91,13 @@ async fn found(
         }
         // API servers are followed all the same.
         Err(e) => {
-            tracing::error!(error = told(&e), "the names of etcd's members are left as they are");
+            tracing::error!(error = e.line(), "the names of etcd's members are left as they are");
             false
         }
     };
     let running = machines.iter().filter(|m| m.state == "running");
     let others = running.filter(|m| m.id != birth.metadata.instance);
     Ok((others.filter_map(|m| m.internal_ip.as_deref()?.parse().ok()).collect(), complete))
-}
-
-/// An error with its details and what to do, on one line.
-fn told(e: &Error) -> String {
-    e.details().iter().map(String::as_str).chain(e.hints()).fold(e.chain(), |text, line| format!("{text}; {line}"))
 }
 
 /// The names of etcd's members with the machines that have their volumes, and whether each has one.

@@ -4,9 +4,10 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, ServiceAccount};
 use kspot::kube::connect;
 use kspot::kube::lease::Lease;
+use kspot::kube::terminated::TAINT;
 use kspot::node::join::Request;
 use kspot::node::labels::kubelet_may_set;
 use kspot::node::worker::Unsuccessful;
@@ -14,8 +15,8 @@ use kspot::pki::Name;
 use kspot::pki::issue::{Pair, authority, request};
 use kspot::resource::Addon;
 use kube::Client;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
-use serde_json::json;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
 
 use super::stage::{CLUSTER, Controller, PATIENCE, Stage, Worker};
 use crate::kubernetes::{Nodes, Plane};
@@ -140,6 +141,63 @@ async fn nodes_join_and_are_labelled() {
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("it was granted"),
     }
+}
+
+/// What was on a terminated machine is let go of at once: its pods as failed, whatever grace they have, and by a taint its
+/// volumes. What is the node's own stays with it, and so does everything on a machine that is only stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_on_a_terminated_machine_is_let_go_of() {
+    let (plane, stage) = stage().await;
+    let client = plane.admin().await;
+    let (dead, stopped) = (stage.worker().await, stage.worker().await);
+    let nodes = Nodes::new(client.clone());
+    for worker in [&dead, &stopped] {
+        nodes.join(&worker.id, &format!("aws:///eu-west-1a/{}", worker.id), &[]).await;
+        nodes.silence(&worker.id);
+    }
+    let account = serde_json::from_value(json!({"metadata": {"name": "default"}})).unwrap();
+    Api::<ServiceAccount>::default_namespaced(client.clone()).create(&PostParams::default(), &account).await.unwrap();
+    let pods = Api::<Pod>::default_namespaced(client.clone());
+    let make = async |name: &str, on: &Worker, more: Value| {
+        let mut pod = json!({
+            "metadata": {"name": name},
+            "spec": {"nodeName": on.id, "terminationGracePeriodSeconds": 7777, "containers": [{"name": "c", "image": "c"}]},
+        });
+        pod["metadata"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    };
+    let daemon = json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "d", "controller": true});
+    make("web", &dead, json!({})).await;
+    make("ending", &dead, json!({})).await;
+    make("job", &dead, json!({"finalizers": ["batch.kubernetes.io/job-tracking"]})).await;
+    make("daemon", &dead, json!({"ownerReferences": [daemon]})).await;
+    make("done", &dead, json!({})).await;
+    make("other", &stopped, json!({})).await;
+    let succeeded = Patch::Merge(json!({"status": {"phase": "Succeeded"}}));
+    pods.patch_status("done", &PatchParams::default(), &succeeded).await.unwrap();
+    pods.delete("ending", &DeleteParams::default()).await.unwrap();
+    let taints = async |worker: &Worker| nodes.get(&worker.id).await.spec.unwrap().taints.unwrap_or_default();
+    let out = async |worker: &Worker| taints(worker).await.into_iter().filter(|t| t.key == TAINT).collect::<Vec<_>>();
+
+    let controller = stage.start().await;
+    stage.terminate(&dead).await;
+    stage.stop(&stopped).await;
+    until("let go of", &controller, async || {
+        let there = pods.list(&ListParams::default()).await.unwrap().items;
+        let ending = |pod: &Pod| pod.metadata.deletion_timestamp.is_some();
+        let names: Vec<_> = there.iter().map(|pod| (pod.metadata.name.as_deref().unwrap(), ending(pod))).collect();
+        names == [("daemon", false), ("done", false), ("job", true), ("other", false)]
+    })
+    .await;
+    let job = pods.get("job").await.unwrap().status.unwrap();
+    let why = job.conditions.unwrap().into_iter().find(|c| c.type_ == "DisruptionTarget").unwrap();
+    assert_eq!(
+        (job.phase.as_deref(), why.status.as_str(), why.reason.as_deref()),
+        (Some("Failed"), "True", Some("InstanceTerminated"))
+    );
+    let taint = out(&dead).await.pop().unwrap();
+    assert_eq!((taint.effect.as_str(), taint.value.as_deref()), ("NoExecute", Some("terminated")));
+    assert!(out(&stopped).await.is_empty());
 }
 
 /// Writes an addon of one ConfigMap, as an update does; gives its key.

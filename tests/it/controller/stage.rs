@@ -301,6 +301,11 @@ impl Stage {
         self.ec2.terminate_instances().instance_ids(&worker.id).send().await.unwrap();
     }
 
+    /// Stops a machine.
+    pub(crate) async fn stop(&self, worker: &Worker) {
+        self.ec2.stop_instances().instance_ids(&worker.id).send().await.unwrap();
+    }
+
     /// How a worker reaches a controller.
     pub(crate) fn controllers(&self, controller: &Controller, worker: &Worker) -> Controllers {
         Controllers {
