@@ -9,6 +9,7 @@ use crate::cloud::aws::Account;
 use crate::cloud::aws::partition::dns_suffix;
 use crate::model::iam::addon_roles;
 use crate::model::naming::Names;
+use crate::node::keep;
 use crate::spec::addons::AddonSpec;
 use crate::spec::cluster::AssetsSpec;
 use crate::spec::{Cluster, InstanceGroup, Object, Role, print};
@@ -66,6 +67,9 @@ pub struct Facts {
     pub ipv6: bool,
     /// The API's name inside the network.
     pub internal_api: String,
+    /// The port of the API server on every machine's loopback.
+    #[serde(rename = "machineAPIPort")]
+    pub machine_api_port: u16,
     /// How many control planes there are.
     pub control_plane_count: usize,
     /// The tags of everything on AWS.
@@ -124,6 +128,7 @@ impl Context {
                 dns_server: dns.map_or_else(String::new, |address| address.to_string()),
                 ipv6: spec.is_ipv6(),
                 internal_api: names.internal_api(),
+                machine_api_port: keep::PORT,
                 control_plane_count: groups.iter().filter(|g| g.spec.role == Role::ControlPlane).count(),
                 cloud_labels: spec.cloud_labels.clone(),
             },

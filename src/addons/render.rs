@@ -151,6 +151,7 @@ fn environment(context: &Context) -> std::result::Result<Environment<'static>, m
             .map_err(|e| minijinja::Error::new(ErrorKind::BadSerialization, "not JSON").with_source(e))?;
         out.write_str(&json).map_err(Into::into)
     });
+    environment.add_template("api-server.yaml", include_str!("../../addons/api-server.yaml"))?;
     environment.add_template("aws-role.yaml", include_str!("../../addons/aws-role.yaml"))?;
     let assets = context.assets.clone();
     environment.add_function("image", move |name: String| mirrored(assets.as_ref(), &name));

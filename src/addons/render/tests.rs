@@ -195,6 +195,31 @@ fn roles_come_with_a_token() {
     assert!(!text.contains("AWS_ROLE_ARN") && !text.contains("serviceAccountToken"));
 }
 
+/// Pods on their machine's network, and no others, reach an API server that answers on loopback; the cache for names asks
+/// none.
+#[test]
+fn pods_of_machines_reach_the_api_on_loopback() {
+    let (host, port) = ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT");
+    for case in CASES {
+        for object in of_fixture(case).iter().flat_map(|addon| &addon.objects) {
+            let pod = &object["spec"]["template"]["spec"];
+            let containers = pod["containers"].as_array().into_iter().flatten();
+            let told: Vec<(&str, &str)> = containers
+                .flat_map(|c| c["env"].as_array().into_iter().flatten())
+                .filter_map(|env| Some((env["name"].as_str()?, env["value"].as_str()?)))
+                .filter(|(name, _)| [host, port].contains(name))
+                .collect();
+            let name = &object["metadata"]["name"];
+            let asks = pod["hostNetwork"] == true && name != "node-local-dns";
+            assert_eq!(!told.is_empty(), asks, "{case}: {name}");
+            assert!(
+                told.chunks(2).all(|pair| pair == [(host, "127.0.0.1"), (port, "3991")]),
+                "{case}: {name}: {told:?}"
+            );
+        }
+    }
+}
+
 /// No service account may do everything, and no image floats.
 #[test]
 fn rights_are_small_and_images_pinned() {
