@@ -164,9 +164,9 @@ impl Kubelet {
         }
         format!(
             "[Unit]\nDescription=kubelet, the node agent of Kubernetes\nDocumentation=https://kubernetes.io/docs/\n\
-             Wants=network-online.target\nAfter=network-online.target containerd.service\n\n\
+             Wants=network-online.target\nAfter=network-online.target containerd.service\nStartLimitIntervalSec=0\n\n\
              [Service]\nEnvironmentFile=-/etc/default/kubelet\nExecStart={PROGRAMS}/kubelet \\\n  {} \\\n  \
-             $KUBELET_EXTRA_ARGS\nRestart=always\nRestartSec=2\nStartLimitIntervalSec=0\nKillMode=process\n\
+             $KUBELET_EXTRA_ARGS\nRestart=always\nRestartSec=2\nKillMode=process\n\
              OOMScoreAdjust=-999\n\n[Install]\nWantedBy=multi-user.target\n",
             flags.join(" \\\n  ")
         )

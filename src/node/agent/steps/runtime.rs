@@ -24,6 +24,7 @@ const UNIT_TEXT: &str = "\
 Description=containerd, the container runtime
 Documentation=https://containerd.io
 After=network.target local-fs.target
+StartLimitIntervalSec=0
 
 [Service]
 ExecStart=/usr/local/bin/containerd

@@ -41,7 +41,8 @@ impl Service {
 
     fn text(&self) -> String {
         format!(
-            "[Unit]\nDescription={}\nWants=network-online.target\nAfter=network-online.target\n\n\
+            "[Unit]\nDescription={}\nWants=network-online.target\nAfter=network-online.target\n\
+             StartLimitIntervalSec=0\n\n\
              [Service]\nExecStart={} {}\nRestart=always\nRestartSec=2\nOOMScoreAdjust=-900\n\
              Environment=RUST_BACKTRACE=0\n\n[Install]\nWantedBy=multi-user.target\n",
             self.about, self.program, self.args
