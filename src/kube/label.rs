@@ -64,14 +64,8 @@ pub async fn list(client: &Client) -> Result<Vec<Labelled>> {
     }
 }
 
-/// One node; none if there is none of this name.
-pub async fn get(client: &Client, name: &str) -> Result<Option<Labelled>> {
-    let api = Api::<Node>::all(client.clone());
-    let node = again(|| api.get_opt(name)).await.map_err(|e| error::of(&format!("look at node {name}"), e))?;
-    Ok(node.map(labelled))
-}
-
-fn labelled(node: Node) -> Labelled {
+/// What it says of its labels and taints.
+pub(super) fn labelled(node: Node) -> Labelled {
     let taints = node.spec.as_ref().and_then(|s| s.taints.as_ref()).into_iter().flatten();
     Labelled {
         name: node.name_any(),

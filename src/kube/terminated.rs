@@ -1,13 +1,13 @@
-//! Lets go of what was on a node whose machine is gone for good. Left to itself Kubernetes waits most of a minute for word
-//! of the node, as long again before it lets go of its pods, and six minutes before their volumes may be attached elsewhere.
+//! Lets go of a node whose machine is gone for good, and of what was on it. Left to itself Kubernetes waits most of a minute
+//! for word of the node, as long again before it lets go of its pods, and six minutes before volumes that were not unmounted
+//! may be attached elsewhere.
 //!
 //! Pods end as Kubernetes' own garbage collector ends those of nodes that are no more: marked as failed, so that jobs count
-//! them, then removed without a grace period that nobody is left to wait for. The node itself is the cloud controller's to
-//! remove.
+//! them, then removed without a grace period that nobody is left to wait for.
 
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use serde_json::{Value, json};
@@ -24,26 +24,62 @@ pub const TAINT: &str = "node.kubernetes.io/out-of-service";
 /// How many pods are let go of at once.
 const AT_ONCE: usize = 8;
 
-/// Lets go of a node's pods and volumes; gives how many pods that were.
-pub async fn release(client: &Client, node: &str, now: Timestamp) -> Result<usize> {
-    let Some(there) = label::get(client, node).await? else { return Ok(0) };
-    if !there.taints.iter().any(|taint| taint["key"] == TAINT) {
-        let mut taints = there.taints.clone();
+/// What became of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Released {
+    /// How many pods were let go of.
+    pub pods: usize,
+    /// Whether the node is gone; it stays while volumes are attached to it.
+    pub gone: bool,
+}
+
+/// Lets go of a node and of what was on it: its volumes by a taint, the pods that others wait for, then the node, and the
+/// pods that were its own, which would come back as long as it is there.
+pub async fn release(client: &Client, node: &str, now: Timestamp) -> Result<Released> {
+    let api = Api::<Node>::all(client.clone());
+    let there = again(|| api.get_opt(node)).await.map_err(|e| error::of(&format!("look at node {node}"), e))?;
+    let Some(there) = there else {
+        return Ok(Released { pods: end_all(client, node, now, |_| true).await?, gone: true });
+    };
+    let (labelled, attached) = (label::labelled(there.clone()), has_volumes(&there));
+    if !labelled.taints.iter().any(|taint| taint["key"] == TAINT) {
+        let mut taints = labelled.taints.clone();
         taints.push(json!({"key": TAINT, "value": "terminated", "effect": "NoExecute"}));
         // Who wrote to the node at the same moment comes first: the next round finds it untainted still.
-        label::change(client, &there, &Change { taints: Some(taints), ..Change::default() }).await?;
+        label::change(client, &labelled, &Change { taints: Some(taints), ..Change::default() }).await?;
     }
+    let pods = end_all(client, node, now, is_lost).await?;
+    if attached {
+        return Ok(Released { pods, gone: false });
+    }
+    let same = Preconditions { uid: there.metadata.uid, resource_version: None };
+    let params = DeleteParams::default().preconditions(same);
+    match again(|| api.delete(node, &params)).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+        Err(e) => return Err(error::of(&format!("remove node {node}, whose machine is gone"), e)),
+    }
+    Ok(Released { pods: pods + end_all(client, node, now, |_| true).await?, gone: true })
+}
+
+/// Whether volumes are attached to a node as far as Kubernetes knows; it forgets them when it begins to detach them, which
+/// it does of a node with the taint at once, and of one that is not there after six minutes.
+fn has_volumes(node: &Node) -> bool {
+    node.status.as_ref().and_then(|status| status.volumes_attached.as_ref()).is_some_and(|all| !all.is_empty())
+}
+
+/// Ends the pods of a node that are of this kind; gives how many those were.
+async fn end_all(client: &Client, node: &str, now: Timestamp, of_kind: impl Fn(&Pod) -> bool) -> Result<usize> {
     let here = ListParams::default().fields(&format!("spec.nodeName={node}"));
     let api = Api::<Pod>::all(client.clone());
-    let doing = format!("list the pods of node {node}");
-    let pods = again(|| api.list(&here)).await.map_err(|e| error::of(&doing, e))?;
-    let lost = pods.items.into_iter().filter(is_lost);
-    let ended = futures::stream::iter(lost.map(|pod| end(client, pod, now))).buffer_unordered(AT_ONCE);
+    let pods = again(|| api.list(&here)).await.map_err(|e| error::of(&format!("list the pods of node {node}"), e))?;
+    let ends = pods.items.into_iter().filter(of_kind).map(|pod| end(client, pod, now));
+    let ended = futures::stream::iter(ends).buffer_unordered(AT_ONCE);
     ended.try_fold(0, |count, ended| std::future::ready(Ok(count + usize::from(ended)))).await
 }
 
-/// Whether a pod has to be let go of: what is its node's own goes with the node, and what has ended is no loss, unless
-/// somebody waits for it to be gone.
+/// Whether others wait for a pod to be let go of: what is its node's own goes with the node, and what has ended is no loss,
+/// unless somebody has deleted it.
 fn is_lost(pod: &Pod) -> bool {
     !is_of_node(pod) && (!has_ended(pod) || pod.metadata.deletion_timestamp.is_some())
 }
@@ -92,6 +128,17 @@ fn failed(version: Option<&str>, now: Timestamp) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A node with volumes stays until they are let go of.
+    #[test]
+    fn volumes_keep_a_node() {
+        let volume = json!({"name": "kubernetes.io/csi/ebs.csi.aws.com^vol-1", "devicePath": ""});
+        for (status, keeps) in
+            [(json!({"volumesAttached": [volume]}), true), (json!({"volumesAttached": []}), false), (json!({}), false)]
+        {
+            assert_eq!(has_volumes(&serde_json::from_value(json!({"status": status})).unwrap()), keeps, "{status}");
+        }
+    }
 
     /// What ran is lost, and so is what somebody waits for to be gone; what has ended stays to be read.
     #[test]

@@ -1,10 +1,11 @@
-//! Lets go of the pods and volumes of nodes whose machines EC2 has terminated, so that they start elsewhere at once.
+//! Lets go of nodes whose machines EC2 has terminated, of their pods and of their volumes, so that all of it starts elsewhere
+//! at once.
 //!
 //! EC2's word is what makes this safe: a terminated instance runs nothing and never will again. A node that only says
 //! nothing, or whose machine is stopped, shutting down or unknown to EC2, is left to Kubernetes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -19,8 +20,7 @@ use crate::error::Result;
 use crate::kube::{nodes, terminated};
 use crate::node::identity::machine::is_id;
 
-/// How often EC2 is asked about machines that shut down: the node may go a few seconds after its machine, and what is let
-/// go of before that includes its volumes.
+/// How soon is looked again for what comes in a moment: the end of a machine that shuts down, or of a volume's attachment.
 const SOON: Duration = Duration::from_secs(2);
 
 /// Lets go of what was on machines that are gone until it is stopped.
@@ -34,20 +34,16 @@ async fn keep(home: &Home, mut seen: Seen) {
     let mut known: Option<BTreeSet<String>> = None;
     loop {
         let fleet = Arc::clone(&seen.borrow_and_update());
-        let due = known.as_ref().is_none_or(|known| known.iter().any(|id| !fleet.machines.contains_key(id)));
         let mut pause = None;
         // Before the first look at EC2 no machine is missing.
-        if due && fleet.asked.is_some() {
-            match round(home, &fleet).await {
-                Ok(Left::Nothing) => known = Some(fleet.machines.keys().cloned().collect()),
-                Ok(Left::Nodes) => {}
-                Ok(Left::ShuttingDown) => pause = Some(SOON),
-                Err(e) => {
-                    tracing::warn!(error = e.line(), "what was on machines that are gone stays for now");
+        if fleet.asked.is_some() {
+            match look(home, &fleet, known.as_ref()).await {
+                Ok(Look { waits_for, soon }) => {
+                    known = Some(fleet.machines.keys().cloned().chain(waits_for).collect());
+                    pause = soon.then_some(SOON);
                 }
+                Err(e) => tracing::warn!(error = e.line(), "what was on machines that are gone stays for now"),
             }
-        } else if let Some(known) = &mut known {
-            known.extend(fleet.machines.keys().cloned());
         }
         let pause = pause.map_or(std::future::pending().left_future(), |p| tokio::time::sleep(p).right_future());
         tokio::select! {
@@ -62,39 +58,49 @@ async fn keep(home: &Home, mut seen: Seen) {
     }
 }
 
-/// What a round has left to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
-    /// Nothing: every node has a machine.
-    Nothing,
-    /// There are nodes without a machine still.
-    Nodes,
-    /// A machine shuts down.
-    ShuttingDown,
+/// What a look has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Look {
+    /// Machines that do not run and may have something still.
+    waits_for: BTreeSet<String>,
+    /// Whether that will be over in a moment.
+    soon: bool,
 }
 
-async fn round(home: &Home, fleet: &Fleet) -> Result<Left> {
+/// Looks for machines that were known and do not run, and at the beginning for nodes without a machine.
+async fn look(home: &Home, fleet: &Fleet, known: Option<&BTreeSet<String>>) -> Result<Look> {
     let client = home.door.client().await?;
-    let without = without_machine(nodes::names(&client).await?, fleet);
-    if without.is_empty() {
-        return Ok(Left::Nothing);
+    let names: BTreeSet<String> = match known {
+        Some(known) => known.clone(),
+        None => nodes::names(&client).await?.into_iter().collect(),
+    };
+    let missing = missing(names, fleet);
+    if missing.is_empty() {
+        return Ok(Look::default());
     }
-    let states = home.aws.states(&without).await?;
+    let states = home.aws.states(&missing).await?;
     let (client, now) = (&client, home.context.now());
-    let release = |node: String| async move {
-        let pods = terminated::release(client, &node, now).await?;
-        if pods > 0 {
-            tracing::info!(node, pods, "its machine is terminated: its pods are let go of");
+    let attached = Mutex::new(BTreeSet::new());
+    let release = |node: String| {
+        let attached = &attached;
+        async move {
+            let released = terminated::release(client, &node, now).await?;
+            if released.pods > 0 {
+                tracing::info!(node, pods = released.pods, "its machine is terminated: its pods are let go of");
+            }
+            if !released.gone {
+                attached.lock().unwrap_or_else(PoisonError::into_inner).insert(node);
+            }
+            Ok(())
         }
-        Ok(())
     };
     each(gone(&states), "let go of", release).await?;
-    Ok(left(&states))
+    Ok(found(&states, attached.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }
 
-/// The nodes that are called like machines which do not run.
-fn without_machine(nodes: Vec<String>, fleet: &Fleet) -> Vec<String> {
-    nodes.into_iter().filter(|name| is_id(name) && !fleet.machines.contains_key(name)).collect()
+/// The machines that do not run.
+fn missing(names: impl IntoIterator<Item = String>, fleet: &Fleet) -> Vec<String> {
+    names.into_iter().filter(|name| is_id(name) && !fleet.machines.contains_key(name)).collect()
 }
 
 /// The machines that EC2 has terminated.
@@ -102,8 +108,11 @@ fn gone(states: &BTreeMap<String, String>) -> Vec<String> {
     states.iter().filter(|(_, state)| *state == "terminated").map(|(id, _)| id.clone()).collect()
 }
 
-fn left(states: &BTreeMap<String, String>) -> Left {
-    if states.values().any(|state| state == "shutting-down") { Left::ShuttingDown } else { Left::Nodes }
+/// What is left of machines that EC2 says this of, where volumes keep the nodes of some.
+fn found(states: &BTreeMap<String, String>, attached: BTreeSet<String>) -> Look {
+    let soon = !attached.is_empty() || states.values().any(|state| state == "shutting-down");
+    let not_yet = states.iter().filter(|(_, state)| *state != "terminated").map(|(id, _)| id.clone());
+    Look { waits_for: not_yet.chain(attached).collect(), soon }
 }
 
 #[cfg(test)]
@@ -120,12 +129,12 @@ mod tests {
         states.iter().map(|(id, state)| ((*id).to_owned(), (*state).to_owned())).collect()
     }
 
-    /// Nodes of machines that run are none of its business, nor are those that are not called like machines.
+    /// Machines that run are none of its business, nor are nodes that are not called like machines.
     #[test]
-    fn nodes_without_machines() {
+    fn machines_that_do_not_run() {
         let fleet = Fleet::new([Machine { id: RUNS.into(), ..Machine::default() }], Instant::now());
         let nodes = [RUNS, MISSING, "ip-10-0-0-1.ec2.internal", "i-"].map(str::to_owned);
-        assert_eq!(without_machine(nodes.into(), &fleet), [MISSING]);
+        assert_eq!(missing(nodes, &fleet), [MISSING]);
     }
 
     /// Only what EC2 has terminated is let go of; nothing follows from what it does not know.
@@ -138,10 +147,18 @@ mod tests {
         assert!(gone(&said(&[])).is_empty());
     }
 
-    /// It looks again soon while a machine shuts down.
+    /// It looks again soon while a machine shuts down or volumes keep a node; what EC2 does not know any more is forgotten.
     #[test]
     fn when_it_looks_again() {
-        assert_eq!(left(&said(&[(RUNS, "terminated"), (MISSING, "shutting-down")])), Left::ShuttingDown);
-        assert_eq!(left(&said(&[(RUNS, "terminated"), (MISSING, "stopped")])), Left::Nodes);
+        let ids = |all: &[&str]| all.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+        for (states, attached, waits_for, soon) in [
+            (&[(RUNS, "terminated"), (MISSING, "shutting-down")][..], &[][..], &[MISSING][..], true),
+            (&[(RUNS, "terminated"), (MISSING, "stopped")], &[], &[MISSING], false),
+            (&[(RUNS, "terminated")], &[RUNS], &[RUNS], true),
+            (&[(RUNS, "terminated")], &[], &[], false),
+            (&[], &[], &[], false),
+        ] {
+            assert_eq!(found(&said(states), ids(attached)), Look { waits_for: ids(waits_for), soon }, "{states:?}");
+        }
     }
 }

@@ -143,8 +143,9 @@ async fn nodes_join_and_are_labelled() {
     }
 }
 
-/// What was on a terminated machine is let go of at once: its pods as failed, whatever grace they have, and by a taint its
-/// volumes. What is the node's own stays with it, and so does everything on a machine that is only stopped.
+/// A terminated machine's node goes at once, and what was on it before: its pods as failed, whatever grace they have, and by
+/// a taint its volumes, for which the node waits. What belongs to the node stays as long as that does, and everything on a
+/// machine that is only stopped stays.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_on_a_terminated_machine_is_let_go_of() {
     let (plane, stage) = stage().await;
@@ -179,6 +180,11 @@ async fn what_was_on_a_terminated_machine_is_let_go_of() {
     let taints = async |worker: &Worker| nodes.get(&worker.id).await.spec.unwrap().taints.unwrap_or_default();
     let out = async |worker: &Worker| taints(worker).await.into_iter().filter(|t| t.key == TAINT).collect::<Vec<_>>();
 
+    let volume = json!({"name": "kubernetes.io/csi/ebs.csi.aws.com^vol-1", "devicePath": ""});
+    let attached = Patch::Merge(json!({"status": {"volumesAttached": [volume]}}));
+    let all = Api::<Node>::all(client.clone());
+    all.patch_status(&dead.id, &PatchParams::default(), &attached).await.unwrap();
+
     let controller = stage.start().await;
     stage.terminate(&dead).await;
     stage.stop(&stopped).await;
@@ -186,7 +192,7 @@ async fn what_was_on_a_terminated_machine_is_let_go_of() {
         let there = pods.list(&ListParams::default()).await.unwrap().items;
         let ending = |pod: &Pod| pod.metadata.deletion_timestamp.is_some();
         let names: Vec<_> = there.iter().map(|pod| (pod.metadata.name.as_deref().unwrap(), ending(pod))).collect();
-        names == [("daemon", false), ("done", false), ("job", true), ("other", false)]
+        names == [("daemon", false), ("done", false), ("job", true), ("other", false)] && !out(&dead).await.is_empty()
     })
     .await;
     let job = pods.get("job").await.unwrap().status.unwrap();
@@ -197,6 +203,15 @@ async fn what_was_on_a_terminated_machine_is_let_go_of() {
     );
     let taint = out(&dead).await.pop().unwrap();
     assert_eq!((taint.effect.as_str(), taint.value.as_deref()), ("NoExecute", Some("terminated")));
+
+    let detached = Patch::Merge(json!({"status": {"volumesAttached": null}}));
+    all.patch_status(&dead.id, &PatchParams::default(), &detached).await.unwrap();
+    until("gone", &controller, async || {
+        let there = pods.list_metadata(&ListParams::default()).await.unwrap().items;
+        let names: Vec<_> = there.into_iter().filter_map(|pod| pod.metadata.name).collect();
+        names == ["job", "other"] && all.get_opt(&dead.id).await.unwrap().is_none()
+    })
+    .await;
     assert!(out(&stopped).await.is_empty());
 }
 
