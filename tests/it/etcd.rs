@@ -210,6 +210,15 @@ async fn interrupt_everywhere(site: &Site, a: &Machine, revive: impl AsyncFn(), 
     }
 }
 
+/// The machine loses power and boots.
+async fn boot_again(site: &Site, a: &Machine) {
+    a.reboot();
+    // A boot lets the member wait for a restore that is only to be put in place; it is tried until that has ended.
+    if let Err(e) = site.boot(a, "a", "vol-a").await {
+        assert!(e.chain().contains("etcd main is being restored"), "{}", e.chain());
+    }
+}
+
 /// Killed in the middle of any of its actions and begun again, a restore ends as if it had never been interrupted.
 #[tokio::test]
 async fn a_restore_that_is_killed_anywhere_is_finished_by_the_next() {
@@ -227,14 +236,7 @@ async fn a_restore_that_a_power_cut_ends_anywhere_is_finished_by_the_next() {
     in_time(async {
         let site = Site::new(&["a"]).await;
         let a = site.booted("a", "vol-a").await;
-        let boot = async || {
-            a.reboot();
-            // A boot lets the member wait for a restore that is only to be put in place; it is tried until that has ended.
-            if let Err(e) = site.boot(&a, "a", "vol-a").await {
-                assert!(e.chain().contains("etcd main is being restored"), "{}", e.chain());
-            }
-        };
-        interrupt_everywhere(&site, &a, boot, str::to_owned).await;
+        interrupt_everywhere(&site, &a, async || boot_again(&site, &a).await, str::to_owned).await;
     })
     .await;
 }
@@ -245,14 +247,7 @@ async fn a_restore_that_was_interrupted_anywhere_gives_way_to_another() {
     in_time(async {
         let site = Site::new(&["a"]).await;
         let a = site.booted("a", "vol-a").await;
-        let boot = async || {
-            a.reboot();
-            // A boot lets the member wait for a restore that is only to be put in place; it is tried until that has ended.
-            if let Err(e) = site.boot(&a, "a", "vol-a").await {
-                assert!(e.chain().contains("etcd main is being restored"), "{}", e.chain());
-            }
-        };
-        interrupt_everywhere(&site, &a, boot, |id| format!("{id}-other")).await;
+        interrupt_everywhere(&site, &a, async || boot_again(&site, &a).await, |id| format!("{id}-other")).await;
     })
     .await;
 }
