@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 /// The owner of Ubuntu's official images.
 pub const CANONICAL: &str = "099720109477";
 
+/// The owner of Debian's official images.
+const DEBIAN: &str = "136693071363";
+
 /// A resolved image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -89,6 +92,7 @@ impl FromStr for ImageSpec {
             Some((owner, name)) if !owner.is_empty() && !name.is_empty() => {
                 let owner = match owner {
                     "ubuntu" | "canonical" => CANONICAL,
+                    "debian" => DEBIAN,
                     other => other,
                 };
                 Ok(ImageSpec::Named { owner: owner.to_owned(), name: name.to_owned() })
@@ -114,6 +118,8 @@ mod tests {
         let named: ImageSpec = "ubuntu/images/noble-*".parse().unwrap();
         assert_eq!(named.to_string(), "099720109477/images/noble-*");
         assert!(named.is_floating());
+        let debian: ImageSpec = "debian/debian-13-amd64-*".parse().unwrap();
+        assert_eq!(debian.to_string(), "136693071363/debian-13-amd64-*");
         assert!("noslash".parse::<ImageSpec>().is_err());
         let ssm = "ssm:/aws/x".parse::<ImageSpec>().unwrap_err();
         assert!(ssm.message().contains("not supported") && !ssm.hints().is_empty());

@@ -87,7 +87,7 @@ block! {
         /// What the machines are for: `ControlPlane` (also `Master`), `Node` or `Bastion`. Required.
         #[schemars(required)]
         pub role: Role,
-        /// Machine image: `ami-...`, `<owner>/<name>` or a name. Default: the newest Ubuntu 24.04 of the machines' architecture.
+        /// Machine image: `ami-...`, or `<owner>/<name>` where the owner is an account, `ubuntu`, `debian`, `amazon` or `self`, and of a name with `*` the newest counts. Default: the newest Ubuntu 24.04 of the machines' architecture.
         pub image: Option<String>,
         /// Instance type; with a mixedInstancesPolicy, the type of the launch template. Default: t3.medium for nodes and control plane, t3.micro for bastions.
         pub machine_type: Option<String>,

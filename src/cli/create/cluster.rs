@@ -176,7 +176,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SUBNET,...", value_delimiter = ',', help_heading = "Network")]
     utility_subnets: Vec<String>,
 
-    /// IPv6 network
+    /// IPv6 network; machines do not come up in it yet
     #[arg(long, help_heading = "Network")]
     ipv6: bool,
 

@@ -135,6 +135,11 @@ fn address_ranges() {
             ("spec.podCIDR", "100.64.0.0/16", "100.64.0.0/13 overlaps 100.64.0.0/16"),
             ("spec.kubeDNS.serverIP", "10.0.0.10", "is not in serviceClusterIPRange"),
             ("spec.networking", "{flannel: {}, cni: {}}", "one pod network"),
+            (
+                "spec.nonMasqueradeCIDR",
+                "::/0",
+                "warning: spec.nonMasqueradeCIDR: kspot makes the AWS side of IPv6 clusters only",
+            ),
         ],
     );
 }
