@@ -31,6 +31,20 @@ pub struct Trust {
     from: Option<IpAddr>,
 }
 
+/// Why a server's certificate is not taken.
+fn not_taken(error: &std::io::Error) -> String {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let is_of_time = matches!(
+        tls,
+        Some(rustls::Error::InvalidCertificate(
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
+        ))
+    );
+    let hint = if is_of_time { ": is the clock of this machine right?" } else { "" };
+    format!("its certificate is not taken: {}{hint}", innermost(error))
+}
+
 impl Trust {
     /// These authorities (PEM), and perhaps a certificate and a key of ours.
     pub fn new(authorities: &str, own: Option<(&str, &str)>) -> Result<Self> {
@@ -85,7 +99,7 @@ impl Trust {
         let server = ServerName::try_from(name.to_owned()).map_err(|_| format!("{name:?} is no host name"))?;
         let stream = self.connect(to).await.map_err(|e| format!("can't connect: {e}"))?;
         let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(server, stream).await;
-        let stream = stream.map_err(|e| format!("its certificate is not taken: {}", innermost(&e)))?;
+        let stream = stream.map_err(|e| not_taken(&e))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| innermost(&e))?;
         // It ends with the answer's body.
         tokio::spawn(async move {
@@ -119,5 +133,20 @@ impl Trust {
     pub async fn get(&self, to: SocketAddr, name: &str, path: &str) -> Result<(StatusCode, Bytes)> {
         let request = Request::get(path).body(Full::default());
         self.ask(to, name, request.map_err(|e| Error::failed(format!("{path} is no path")).because(e))?).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::CertificateError::{Expired, NotValidForName};
+
+    use super::*;
+
+    /// What a clock that is wrong may be the cause of says so.
+    #[test]
+    fn clocks_are_named() {
+        let said = |why| not_taken(&std::io::Error::other(rustls::Error::InvalidCertificate(why)));
+        assert!(said(Expired).ends_with("is the clock of this machine right?"), "{}", said(Expired));
+        assert!(!said(NotValidForName).contains("clock"));
     }
 }

@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 /// How long an authority lasts.
 pub const AUTHORITY_LIFE: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
 
-/// How far back a certificate begins, so that clocks which are a little late take it.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
+/// How far back a certificate begins. A machine whose clock is late has to take it, to be told that its clock is.
+const SKEW: SignedDuration = SignedDuration::from_hours(1);
 
 /// A certificate or public key with its private key, both PEM.
 #[derive(Clone, PartialEq, Eq)]

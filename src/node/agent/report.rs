@@ -76,7 +76,7 @@ impl Reporter {
 
     /// It did not get on; it is tried again.
     pub async fn failed(&self, error: &Error) {
-        let why = error.chain();
+        let why = error.line();
         self.say(&format!("phase={} error={why:?}", self.at().phase));
         self.at.lock().unwrap_or_else(PoisonError::into_inner).error = Some(why);
         self.keep().await;
@@ -122,7 +122,7 @@ impl Reporter {
         };
         // A boot does not wait for those who watch it.
         if let Err(e) = keeper.keep(&status).await {
-            tracing::debug!(error = %e.chain(), "the status is not kept");
+            tracing::debug!(error = e.line(), "the status is not kept");
         }
     }
 }
@@ -157,12 +157,12 @@ mod tests {
         report.kept_by(Arc::clone(&kept) as Arc<dyn Keeper>);
         report.enter("downloading").await;
         report.detail("https://example.com/a").await;
-        report.failed(&Error::failed("the server answers 404")).await;
+        report.failed(&Error::failed("nobody answers").detail("10.0.0.1: 404").hint("wait")).await;
         report.detail("https://example.com/a").await;
         report.over().await;
         let told: Vec<_> = kept.0.lock().unwrap().iter().map(|s| (s.phase.clone(), s.error.clone(), s.since)).collect();
         let url = "downloading https://example.com/a".to_owned();
-        let why = Some("the server answers 404".to_owned());
+        let why = Some("nobody answers; 10.0.0.1: 404; wait".to_owned());
         assert_eq!(
             told,
             [

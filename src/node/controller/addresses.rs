@@ -63,7 +63,7 @@ pub async fn follow(home: Arc<Home>, seen: watch::Sender<Arc<Fleet>>, stop: Canc
         let asked = Instant::now();
         match home.aws.machines(&home.cluster).await {
             Ok(machines) => _ = seen.send_replace(Arc::new(Fleet::new(machines, asked))),
-            Err(e) => tracing::warn!(error = e.chain(), "the machines are not known afresh"),
+            Err(e) => tracing::warn!(error = e.line(), "the machines are not known afresh"),
         }
     }
 }

@@ -78,8 +78,8 @@ pub async fn answer(parts: &Parts, asked: Asked<'_>) -> Result<Grant, Failure> {
             keep(parts, asked.peer, instance, *proven, why.to_string()).await;
         }
         Err(Failure::Unknown(why)) => {
-            tracing::error!(%instance, %group, peer = %asked.peer, reason = why.chain(), "not decided");
-            keep(parts, asked.peer, instance, *proven, why.chain()).await;
+            tracing::error!(%instance, %group, peer = %asked.peer, reason = why.line(), "not decided");
+            keep(parts, asked.peer, instance, *proven, why.line()).await;
         }
     }
     answer
@@ -191,7 +191,7 @@ async fn not_taken(parts: &Parts, machine: &Machine) -> Result<(), Denied> {
         }
         Ok(_) => Ok(()),
         Err(e) => {
-            tracing::info!(instance = machine.id, error = e.chain(), "the API server is not asked about the node");
+            tracing::info!(instance = machine.id, error = e.line(), "the API server is not asked about the node");
             Ok(())
         }
     }

@@ -66,7 +66,7 @@ pub async fn renew(home: Arc<Home>, current: watch::Sender<Arc<ServerConfig>>, s
         }
         match config(&home) {
             Ok(new) => drop(current.send_replace(new)),
-            Err(e) => tracing::error!(error = e.chain(), "the controller's certificate is not renewed"),
+            Err(e) => tracing::error!(error = e.line(), "the controller's certificate is not renewed"),
         }
     }
 }

@@ -10,7 +10,7 @@ where
     let (all, mut failed) = (nodes.len(), Vec::new());
     for node in nodes {
         if let Err(e) = act(node).await {
-            failed.push(e.chain());
+            failed.push(e.line());
         }
     }
     if failed.is_empty() {

@@ -88,7 +88,7 @@ async fn keep(home: &Home, seen: &Seen) {
     let watch = async {
         match home.door.client().await {
             Ok(client) => label::watch(client, Arc::clone(&changed)).await,
-            Err(e) => tracing::warn!(error = e.chain(), "nodes are not watched"),
+            Err(e) => tracing::warn!(error = e.line(), "nodes are not watched"),
         }
     };
     let look = async {

@@ -30,7 +30,7 @@ pub async fn follow(home: Arc<Home>, leads: watch::Sender<bool>, stop: Cancellat
         match tokio::time::timeout(TRY, hold(&home, &mut lease)).await {
             Ok(Ok(held)) => until = held,
             // It may be held still; it ends by itself.
-            Ok(Err(e)) => tracing::debug!(error = e.chain(), "the lease can't be asked for"),
+            Ok(Err(e)) => tracing::debug!(error = e.line(), "the lease can't be asked for"),
             Err(_) => tracing::debug!("the API server does not answer about the lease"),
         }
         let leading = until.is_some_and(|until| Instant::now() < until);
@@ -48,7 +48,7 @@ pub async fn follow(home: Arc<Home>, leads: watch::Sender<bool>, stop: Cancellat
     let released = async { lease.release(&home.door.client().await?).await };
     match tokio::time::timeout(TRY, released).await {
         Ok(Ok(())) => {}
-        Ok(Err(e)) => tracing::debug!(error = e.chain(), "the lease is not released"),
+        Ok(Err(e)) => tracing::debug!(error = e.line(), "the lease is not released"),
         Err(_) => tracing::debug!("the lease is not released in time"),
     }
 }

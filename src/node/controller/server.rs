@@ -221,7 +221,7 @@ async fn binary(parts: &Parts, name: &str) -> Response<Body> {
             json(StatusCode::NOT_FOUND, &Refusal { error })
         }
         Err(e) => {
-            tracing::error!(error = e.chain(), "a binary can't be sent");
+            tracing::error!(error = e.line(), "a binary can't be sent");
             later(&e.to_string())
         }
     }

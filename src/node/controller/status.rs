@@ -111,7 +111,7 @@ impl Book {
             page.last.clone()
         };
         if let Err(e) = self.store.keep_boot(&due).await {
-            tracing::warn!(instance, error = e.chain(), "a status is not written");
+            tracing::warn!(instance, error = e.line(), "a status is not written");
             if let Some(page) = self.pages.lock().await.get_mut(instance) {
                 page.written = None;
             }

@@ -29,7 +29,7 @@ async fn keep(store: &ClusterStore, seen: &Seen) {
         let fleet = seen.borrow().clone();
         match round(store, &fleet, &gone).await {
             Ok(now) => gone = now,
-            Err(e) => tracing::warn!(error = e.chain(), "the statuses of machines that are gone stay for now"),
+            Err(e) => tracing::warn!(error = e.line(), "the statuses of machines that are gone stay for now"),
         }
         tokio::time::sleep(EVERY).await;
     }

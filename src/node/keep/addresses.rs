@@ -49,7 +49,7 @@ pub async fn follow_as_member(
                 if complete { EVERY.0 } else { EVERY.1 }
             }
             Err(e) => {
-                tracing::warn!(error = e.chain(), "the control plane's addresses are not known afresh");
+                tracing::warn!(error = e.line(), "the control plane's addresses are not known afresh");
                 EVERY.1
             }
         };
@@ -200,11 +200,11 @@ pub async fn follow_as_worker(
                     known = addresses;
                     announce(&tell, to_servers(&known));
                     if let Err(e) = remember(host, &known).await {
-                        tracing::warn!(error = e.chain(), "the control plane's addresses are not kept");
+                        tracing::warn!(error = e.line(), "the control plane's addresses are not kept");
                     }
                 }
             }
-            Err(e) => tracing::warn!(error = e.chain(), "the control plane's addresses are not known afresh"),
+            Err(e) => tracing::warn!(error = e.line(), "the control plane's addresses are not known afresh"),
         }
         let pause = turns.pause(Instant::now(), !known.is_empty());
         tokio::select! {

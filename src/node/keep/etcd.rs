@@ -43,19 +43,19 @@ pub async fn follow(birth: &Birth, store: &ClusterStore, etcd: &Etcd, stop: Canc
         let keeper = Keeper { birth, store, etcd };
         // None of these keeps another from being done.
         if let Err(e) = keeper.restore(&mut orders).await {
-            tracing::warn!(etcd = etcd.name, error = e.chain(), "restores wait");
+            tracing::warn!(etcd = etcd.name, error = e.line(), "restores wait");
         }
         if let Err(e) = keeper.once(&mut orders, leads).await {
-            tracing::warn!(etcd = etcd.name, error = e.chain(), "orders wait");
+            tracing::warn!(etcd = etcd.name, error = e.line(), "orders wait");
         }
         if leads && let Err(e) = keeper.snapshots().await {
-            tracing::warn!(etcd = etcd.name, error = e.chain(), "snapshots wait");
+            tracing::warn!(etcd = etcd.name, error = e.line(), "snapshots wait");
         }
         let report = report(birth, etcd, status, &orders);
         if told.as_ref().is_none_or(|told| is_news(told, &report)) {
             match store.report_etcd(&report).await {
                 Ok(()) => told = Some(report),
-                Err(e) => tracing::warn!(etcd = etcd.name, error = e.chain(), "the member is not told of"),
+                Err(e) => tracing::warn!(etcd = etcd.name, error = e.line(), "the member is not told of"),
             }
         }
         tokio::select! {
@@ -93,8 +93,8 @@ impl Last {
         let (done, error) = match done {
             Ok(done) => (Some(done), None),
             Err(e) => {
-                tracing::warn!(etcd = order.etcd, error = e.chain(), "an order was not carried out");
-                (None, Some(e.chain()))
+                tracing::warn!(etcd = order.etcd, error = e.line(), "an order was not carried out");
+                (None, Some(e.line()))
             }
         };
         self.outcome = Some(EtcdOutcome { id: order.id.clone(), done, error });
@@ -108,7 +108,7 @@ async fn status(birth: &Birth, etcd: &Etcd) -> Result<Status> {
 fn report(birth: &Birth, etcd: &Etcd, status: Result<Status>, orders: &Orders) -> EtcdReport {
     let (status, error) = match status {
         Ok(status) => (serde_json::to_value(status).ok(), None),
-        Err(e) => (None, Some(e.chain())),
+        Err(e) => (None, Some(e.line())),
     };
     EtcdReport {
         etcd: etcd.name.clone(),

@@ -36,7 +36,7 @@ async fn attempt(birth: &Birth, control_plane: bool, join: impl AsyncFn() -> Res
     match once(birth, control_plane, join).await {
         Ok(()) => EVERY,
         Err(e) => {
-            tracing::warn!(error = e.chain(), "the kubelet's certificates are not renewed");
+            tracing::warn!(error = e.line(), "the kubelet's certificates are not renewed");
             AGAIN
         }
     }

@@ -122,7 +122,7 @@ impl Step for Kernel {
             if !is_set(host, name, value).await?
                 && let Err(e) = host.rewrite(&file(name), value.as_bytes()).await
             {
-                tracing::warn!(name, value, error = %e.chain(), "a kernel setting stays as it is");
+                tracing::warn!(name, value, error = e.line(), "a kernel setting stays as it is");
             }
         }
         if swaps(host).await? {
