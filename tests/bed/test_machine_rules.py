@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
-from machines import cgroups, firewall, host, imds, leftovers, places
+from machines import cgroups, firewall, host, imds, leftovers, places, roots
 from machines.balancers import Health
 from machines.cloud import Instance, Place, Rule, SecurityGroup, TargetGroup
 from machines.endtoend import common, needs
@@ -28,6 +28,7 @@ INSTANCE = Instance(
     state="running",
     lifecycle="spot",
     architecture="x86_64",
+    image="debian-13-amd64-20260210-2385",
     source_dest_check=True,
     security_groups=("sg-1",),
     hop_limit=1,
@@ -147,6 +148,13 @@ class Addresses(unittest.TestCase):
         self.assertEqual((NO_ERROR, 0), self.ask("api.example.com", 28)[:2], "no IPv6 address, but the name exists")
         self.assertEqual((NO_SUCH_NAME, 0), self.ask("example.com", 1)[:2])
         self.assertIsNone(Resolver(self.NAMES).answer(b"nonsense"))
+
+
+class Roots(unittest.TestCase):
+    def test_an_image_boots_its_release_or_the_stand_in(self) -> None:
+        self.assertEqual("13", roots.release_of(INSTANCE.image))
+        for other in ("ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20260218", "debian-11-amd64-1", ""):
+            self.assertEqual(roots.STAND_IN, roots.release_of(other), other)
 
 
 class Metadata(unittest.TestCase):

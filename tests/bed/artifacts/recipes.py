@@ -108,6 +108,7 @@ IPTABLES_LINKS = {
 
 # Debian's static busybox breaks in getaddrinfo.
 BUSYBOX = Packages(("busybox",))
+BUSYBOX_PROGRAMS = ("bin/busybox",)
 APPLETS = (
     "[ awk base64 basename cat chmod cp cut date dd df dirname du echo env expr false find free getopt grep gunzip gzip head "
     "hostname httpd id ip kill less ln ls md5sum mkdir mkfifo mktemp more mount mv nc nslookup od pgrep pidof ping ping6 printf "
@@ -147,7 +148,7 @@ def _images() -> list[Image]:
     images.append(_problem_detector())
     images.extend(_storage())
     applets = {f"/bin/{applet}": Link("busybox") for applet in APPLETS}
-    images.append(Image("kspot.test/tools:1", applets, ["/bin/sh"], packages=BUSYBOX, programs=("bin/busybox",)))
+    images.append(Image("kspot.test/tools:1", applets, ["/bin/sh"], packages=BUSYBOX, programs=BUSYBOX_PROGRAMS))
     return images
 
 
@@ -165,16 +166,16 @@ def _flannel() -> list[Image]:
     )  # fmt: skip
     install = Program("install-conf", "flannel", f"{module}/cmd/install_conf")
     plugin = Program("flannel", "flannel-cni-plugin", "github.com/containernetworking/plugins/plugins/meta/flannel")
-    shell = {f"/bin/{applet}": Link("busybox") for applet in ("cp", "sh")}
+    shell = {f"/bin/{applet}": Link("busybox") for applet in ("cp", "sh", "sleep")}
     return [
         Image(
             _addon("ghcr.io/flannel-io/flannel"),
-            {"/opt/bin/flanneld": flanneld, "/opt/bin/install-conf": install, **IPTABLES_LINKS},
-            ["/opt/bin/flanneld"], packages=IPTABLES, programs=IPTABLES_PROGRAMS,
+            {"/opt/bin/flanneld": flanneld, "/opt/bin/install-conf": install, **IPTABLES_LINKS, **shell},
+            ["/opt/bin/flanneld"], packages=Packages((*IPTABLES.names, *BUSYBOX.names)), programs=(*IPTABLES_PROGRAMS, *BUSYBOX_PROGRAMS),
         ),
         Image(
             _addon("ghcr.io/flannel-io/flannel-cni-plugin"), {"/flannel": plugin, **shell}, ["/flannel"],
-            packages=BUSYBOX, programs=("bin/busybox",),
+            packages=BUSYBOX, programs=BUSYBOX_PROGRAMS,
         ),
     ]  # fmt: skip
 

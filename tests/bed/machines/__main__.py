@@ -2,6 +2,7 @@
 
     check                             whether this machine can be a bed; says what it lacks
     up [--port N] [--lifeline]        makes the bed ready; with --lifeline it goes down when standard input ends, or with ^C
+       [--debian 13]                  has a root of Debian 13 as well, for instances with an image of that name
     status [-o json]                  instances, load balancers and their targets
     kill INSTANCE                     the machine dies at once; then EC2 and Auto Scaling hear of it
     interrupt INSTANCE [--notice S]   a spot interruption: the notice, and two minutes later the end
@@ -15,7 +16,6 @@ Exit code 3: this machine cannot be a bed, or not now; the reasons are printed, 
 
 import argparse
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -23,10 +23,8 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
-from pathlib import Path
 
-from machines import control, host, leftovers, lock, places
+from machines import control, host, leftovers, lock, places, roots
 from machines.balancers import API_ANSWERS_AGAIN_SECONDS
 from machines.client import outside
 from machines.machine import enter
@@ -34,7 +32,6 @@ from machines.server import READY
 from machines.spot import NOTICE_SECONDS
 
 UNFIT = 3
-HERE = Path(__file__).parent
 
 
 def check(options) -> int:
@@ -59,7 +56,7 @@ def up(options) -> int:
     # Ended from outside it takes down what it has begun.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        return _clear_away() or _build_base() or _serve(held, options)
+        return _clear_away() or _build_roots(options.debian) or _serve(held, options)
     finally:
         os.close(held)
 
@@ -81,35 +78,14 @@ def _remove() -> int:
     return 1 if left else 0
 
 
-def _build_base() -> int:
-    """The root of all instances, built once for its recipe and this kernel."""
-    recipe = hashlib.sha256(os.uname().release.encode())
-    for file in sorted(path for path in (HERE / "base.sh", *(HERE / "image").rglob("*")) if path.is_file()):
-        recipe.update(file.relative_to(HERE).as_posix().encode() + file.read_bytes())
-    stamp = places.STATE / "base.recipe"
-    if places.BASE.is_dir() and stamp.exists() and stamp.read_text() == recipe.hexdigest():
-        return 0
-    started = time.monotonic()
-    print("building the instances' root (a few minutes, once) ...", flush=True)
-    stamp.unlink(missing_ok=True)
-    log = places.STATE / "base.log"
-    with open(log, "w") as output:
-        built = subprocess.run(["nice", str(HERE / "base.sh"), str(places.BASE)], stdout=output, stderr=output, timeout=1800)
-    if built.returncode != 0:
-        print(f"building it failed: {log}", *log.read_text().splitlines()[-15:], sep="\n", file=sys.stderr)
-        return _refuse(_unreachable_mirror()) or 1
-    stamp.write_text(recipe.hexdigest())
-    print(f"built in {time.monotonic() - started:.0f} s", flush=True)
+def _build_roots(releases: list[str]) -> int:
+    for release in dict.fromkeys([roots.STAND_IN, *releases]):
+        try:
+            if unfit := _refuse(roots.build(release)):
+                return unfit
+        except roots.Unbuilt:
+            return 1
     return 0
-
-
-def _unreachable_mirror() -> list[str]:
-    mirror = os.environ.get("KSPOT_BED_MIRROR") or "http://deb.debian.org/debian"
-    try:
-        urllib.request.urlopen(f"{mirror}/dists/bookworm/Release", timeout=20).close()
-    except OSError as error:
-        return [f"the instances' root comes from {mirror} (KSPOT_BED_MIRROR), which does not answer: {error}"]
-    return []
 
 
 def _serve(held: int, options) -> int:
@@ -266,6 +242,7 @@ def _options() -> argparse.Namespace:
     for checking in (command(check), starting):
         checking.add_argument("--no-kubernetes", action="store_true", help="leave settings alone that only Kubernetes needs")
     starting.add_argument("--port", type=int, default=0, help="the emulator's port on 127.0.0.1; 0 takes a free one")
+    starting.add_argument("--debian", action="append", default=[], choices=roots.SUITES, help="a release to have a root of, besides 12")
     starting.add_argument("--lifeline", action="store_true", help="stay, and go down when standard input ends")
     command(status).add_argument("-o", "--output", choices=["table", "json"], default="table")
     command(kill, "instance")

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from machines import places
+from machines import places, roots
 from machines.commands import run
 
 BUNDLE = "etc/ssl/certs/ca-certificates.crt"
@@ -34,11 +34,11 @@ class Authority:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def bundle(self) -> bytes:
-        """What the base trusts, and the bed."""
-        return (places.BASE / BUNDLE).read_bytes() + self.pem()
+        """What a root trusts, and the bed."""
+        return (roots.path(roots.STAND_IN) / BUNDLE).read_bytes() + self.pem()
 
     def install(self) -> None:
-        """A layer for the instances' roots, in which the base's trust store has this authority as well: as if it had been
+        """A layer for the instances' roots, in which the trust store has this authority as well: as if it had been
         put into /usr/local/share/ca-certificates and update-ca-certificates been run."""
         source = places.TRUST / "usr/local/share/ca-certificates/kspot-bed.crt"
         store = places.TRUST / "etc/ssl/certs"

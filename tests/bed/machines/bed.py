@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 
-from machines import cgroups, cloud, events, metadata, network
+from machines import cgroups, cloud, events, metadata, network, roots
 from machines.answers import terminate
 from machines.balancers import CHECK_EVERY_SECONDS, Balancers
 from machines.cloud import Instance, World
@@ -29,6 +29,13 @@ from machines.volumes import Volumes
 LOOK_EVERY_SECONDS = 0.5
 NEW_PER_STEP = 2
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+
+
+def _why_it_stays_off(instance: Instance) -> str | None:
+    release = roots.release_of(instance.image)
+    if instance.architecture != ARCHITECTURE:
+        return f"it has {instance.architecture}, this machine has {ARCHITECTURE}"
+    return None if roots.is_there(release) else f"there is no root of Debian {release}: up --debian {release}"
 
 
 class Bed:
@@ -141,8 +148,10 @@ class Bed:
 
     def _create(self, instance: Instance) -> None:
         self.attempts[instance.id] += 1
-        if instance.architecture != ARCHITECTURE:
-            self._refuse(instance)
+        if why := _why_it_stays_off(instance):
+            if instance.id not in self.refused:
+                self.refused.add(instance.id)
+                self.say(f"{instance.id} stays off: {why}")
             return
         machine = Machine(instance, self.consoles, self.memory_group)
         # What an attempt that failed half-way has left.
@@ -161,11 +170,6 @@ class Bed:
         machine.power_on()
         instance = machine.instance
         self.say(f"{instance.id} is on: {instance.group or '-'} {instance.zone} {instance.address} {instance.lifecycle}")
-
-    def _refuse(self, instance: Instance) -> None:
-        if instance.id not in self.refused:
-            self.refused.add(instance.id)
-            self.say(f"{instance.id} stays off: it has {instance.architecture}, this machine has {ARCHITECTURE}")
 
     def _update(self, machine: Machine, instance: Instance, world: World) -> None:
         machine.instance = instance

@@ -55,6 +55,7 @@ class Instance:
     state: str
     lifecycle: str
     architecture: str
+    image: str
     source_dest_check: bool
     security_groups: tuple[str, ...]
     hop_limit: int
@@ -189,12 +190,19 @@ def _instance(place: Place, raw) -> Instance:
         state=raw.state,
         lifecycle="spot" if raw.lifecycle == "spot" else "on-demand",
         architecture=raw.architecture,
+        image=_image(place, raw),
         source_dest_check=str(raw.source_dest_check).lower() == "true",
         security_groups=tuple(group.id for group in raw.security_groups),
         hop_limit=int(raw.metadata_options.http_put_response_hop_limit or 1),
         way_out=on and _has_way_out(raw),
         attachments=tuple(Attachment(volume, device) for device, volume in attached if device != raw.root_device_name),
     )
+
+
+def _image(place: Place, raw) -> str:
+    """The name of the instance's image; empty if nobody knows it."""
+    image = backend("ec2", place).amis.get(raw.image_id)
+    return image.name if image else ""
 
 
 def _has_way_out(raw) -> bool:

@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from machines import cgroups, places
+from machines import cgroups, places, roots
 from machines.cloud import Instance
 from machines.commands import attempt, run
 from machines.console import Consoles
@@ -32,6 +32,7 @@ class Machine:
         self.instance = instance
         self.consoles = consoles
         self.memory_group = memory_group
+        self.release = roots.release_of(instance.image)
         self.directory = places.INSTANCES / instance.id
         self.root = self.directory / "root"
         self.console = self.directory / "console.log"
@@ -41,7 +42,7 @@ class Machine:
         self.plug_pulled_at: float | None = None
 
     def create_disk(self) -> None:
-        """An empty layer over the base and the bed's own certificates."""
+        """An empty layer over the root and the bed's own certificates."""
         for name in ("upper", "work", "root"):
             (self.directory / name).mkdir(parents=True)
         for name in REAL_DIRECTORIES:
@@ -57,7 +58,7 @@ class Machine:
         return "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
 
     def power_on(self) -> None:
-        layers = f"lowerdir={places.TRUST}:{places.BASE},upperdir={self.directory}/upper,workdir={self.directory}/work"
+        layers = f"lowerdir={places.TRUST}:{roots.path(self.release)},upperdir={self.directory}/upper,workdir={self.directory}/work"
         run("mount", "-t", "overlay", "overlay", "-o", layers, str(self.root))
         self.terminal, inner = self.consoles.open(self.console)
         where = [self.instance.id, places.netns_of(self.instance.id), str(self.root), str(self.directory / "data")]

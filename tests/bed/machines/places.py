@@ -8,7 +8,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 STATE = Path(os.environ.get("KSPOT_BED_DIR") or REPOSITORY / "target/testbed").resolve()
 ARTIFACTS = Path(os.environ.get("KSPOT_BED_ARTIFACTS") or REPOSITORY / "target/testbed/artifacts").resolve()
 
-BASE = STATE / "base"
+ROOTS = STATE / "roots"
 TRUST = STATE / "trust"
 INSTANCES = STATE / "instances"
 VOLUMES = STATE / "volumes"

@@ -61,7 +61,7 @@ def _walk(walk: Walk, part: Part, site: Site, options: argparse.Namespace) -> No
     """A part in a bed of its own: what one leaves behind is no matter of the next one's."""
     started = time.monotonic()
     try:
-        with nullcontext() if options.again else bed(options.keep):
+        with nullcontext() if options.again else bed(options.keep, part.debian):
             print(f"{'ok':5} {'bed-up':22} {'the bed is up':66} {time.monotonic() - started:6.1f} s", flush=True)
             if not options.again:
                 site.forget_people()

@@ -1,13 +1,16 @@
 """What goes wrong outside kspot must be named where people look, and be over once it is put right."""
 
 import contextlib
+import os
+import signal
 import subprocess
+import threading
 from pathlib import Path
 
 from botocore.exceptions import ClientError
 
 from machines import places
-from machines.endtoend import instances, workloads
+from machines.endtoend import instances, processes, workloads
 from machines.endtoend.bed import Download
 from machines.endtoend.instances import Instance
 from machines.endtoend.site import Site
@@ -15,6 +18,7 @@ from machines.waiting import eventually
 
 GROUP_TAGS = ("kspot.io/instancegroup", "kops.k8s.io/instancegroup")
 NOTHING_FOUND = 2
+FAKETIME = f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketime.so.1"
 
 
 def a_download_is_missing(site: Site) -> str:
@@ -36,6 +40,79 @@ def a_download_is_another(site: Site) -> str:
     seconds = site.becomes_ready(worker)
     site.becomes_well()
     return f"refused by its sum; ready once it was right, after {seconds:.0f} s"
+
+
+def the_controller_dies_again_and_again(site: Site) -> str:
+    """While a worker comes up: what it has not got it asks for again, and what it was granted twice it has once."""
+    [only] = instances.control_planes()
+    before = _restarts(only)
+    with _Killing(only) as killing:
+        worker = instances.replace(instances.workers()[0])
+        seconds = site.becomes_ready(worker)
+    assert killing.times >= 3, f"the controller was killed {killing.times} times only"
+    site.becomes_well()
+    restarts = _restarts(only) - before
+    assert restarts == killing.times, f"the controller was killed {killing.times} times and started again {restarts} times"
+    return f"killed {killing.times} times; the worker was ready after {seconds:.0f} s"
+
+
+def _restarts(instance: Instance) -> int:
+    return int(instance.run("systemctl", "show", "kspot-controller", "--property=NRestarts", "--value"))
+
+
+class _Killing(threading.Thread):
+    """kill -9 of an instance's controller as soon as it is there, a little later each time, so that it dies in whatever it does."""
+
+    def __init__(self, instance: Instance):
+        super().__init__(daemon=True)
+        self.instance = instance
+        self.times = 0
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        while not self.stopping.is_set():
+            if controller := processes.of(self.instance.id).get("controller"):
+                # Most requests are over in less than a second, and fall between two deaths or not.
+                self.stopping.wait(0.2 + self.times % 5 * 0.4)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(controller.pid, signal.SIGKILL)
+                    self.times += 1
+                eventually("the killed controller is gone", 10, lambda: not controller.lives, every=0.01)
+            self.stopping.wait(0.1)
+
+    def __enter__(self) -> "_Killing":
+        self.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stopping.set()
+        self.join()
+
+
+def a_clock_is_wrong(site: Site) -> str:
+    """A worker's, by more than a signature may be off. The rest of its machine's clock is right, as is everybody else's."""
+    kubelet = Download("dl.k8s.io/release/*/bin/linux/amd64/kubelet")
+    with kubelet.missing():
+        worker = instances.replace(instances.workers()[0])
+        # It has begun, and has not come to its end: from there on its clock is wrong.
+        site.says(worker.id, kubelet.url)
+        for minutes, word in ((-12, "ago, more than"), (12, "in the future, more than")):
+            _set_clock(worker, minutes)
+            site.says(worker.id, word, "clock")
+        _set_clock(worker, 0)
+    seconds = site.becomes_ready(worker)
+    site.becomes_well()
+    return f"refused 12 minutes late and early, by name; ready once it was right, after {seconds:.0f} s"
+
+
+def _set_clock(instance: Instance, minutes: int) -> None:
+    """The agent's, which begins anew."""
+    dropin = "/run/systemd/system/kspot-boot.service.d/clock.conf"
+    text = f"[Service]\nEnvironment=LD_PRELOAD={FAKETIME} FAKETIME={minutes:+d}m FAKETIME_DONT_FAKE_MONOTONIC=1\n" if minutes else ""
+    instance.run("mkdir", "-p", dropin.rpartition("/")[0])
+    instance.run("bash", "-c", f'printf %s "$1" >{dropin}', "-", text)
+    instance.run("systemctl", "daemon-reload")
+    instance.run("systemctl", "restart", "--no-block", "kspot-boot")
 
 
 def a_worker_is_of_another_group(site: Site) -> str:

@@ -15,25 +15,26 @@ DOWNLOADS = DIRECTORY / "artifacts"
 
 
 @contextmanager
-def bed(keep: bool) -> Iterator[None]:
+def bed(keep: bool, debian: tuple[str, ...]) -> Iterator[None]:
     """Up, and down again whatever happens, even if this process is killed; unless it is to be kept."""
     copy_downloads()
     environment = {**os.environ, "KSPOT_BED_ARTIFACTS": str(DOWNLOADS)}
+    options = [word for release in debian for word in ("--debian", release)]
     if keep:
-        _bring_up(environment)
+        _bring_up(options, environment)
         yield
         return
     try:
-        with held(environment=environment):
+        with held(*options, environment=environment):
             yield
     finally:
         shutil.rmtree(DOWNLOADS, ignore_errors=True)
 
 
-def _bring_up(environment: dict[str, str]) -> None:
+def _bring_up(options: list[str], environment: dict[str, str]) -> None:
     # A file, not a pipe: the bed outlives us.
     with open(DIRECTORY / "up.log", "w+") as log:
-        command = [sys.executable, "-m", "machines", "up"]
+        command = [sys.executable, "-m", "machines", "up", *options]
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=UP_SECONDS)
         log.seek(0)
         if done.returncode:

@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 
-from machines import places
+from machines import places, roots
 from machines.endtoend import instances, processes, workloads
 from machines.endtoend.site import STORE, Site, conditions
 from machines.waiting import eventually
@@ -27,6 +27,7 @@ class Shape:
     target_seconds: int
     bound_seconds: int
     settings: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.control_planes}+{self.workers}"
@@ -44,6 +45,7 @@ def comes_up(site: Site, shape: Shape) -> str:
         "--node-count", str(shape.workers), "--node-size", "t3.large",
         "--kubernetes-version", site.programs.kubernetes,
         "--admin-access", f"{places.HOST_ADDRESS}/32",
+        *shape.options,
         *(word for setting in settings for word in ("--set", setting)),
     )  # fmt: skip
     kspot("apply", "--merge", "-f", "-", stdin=json.dumps(_checksums(site)))
@@ -71,16 +73,18 @@ def nothing_to_do(site: Site) -> None:
 
 def nodes_are_what_they_should_be(site: Site) -> str:
     """Every machine is a node that is ready and says where and what it is."""
-    ec2, nodes, all_instances = site.aws("ec2"), site.nodes(), instances.running()
+    ec2, nodes, all_instances, systems = site.aws("ec2"), site.nodes(), instances.running(), set()
     assert set(nodes) == {i.id for i in all_instances}, f"nodes {sorted(nodes)} are not the machines {sorted(i.id for i in all_instances)}"
     for instance in all_instances:
         node = nodes[instance.id]
         [reservation] = ec2.describe_instances(InstanceIds=[instance.id])["Reservations"]
+        [machine] = reservation["Instances"]
+        [image] = ec2.describe_images(ImageIds=[machine["ImageId"]])["Images"]
         role = "control-plane" if instance.is_control_plane else "node"
         wanted = {
             "topology.kubernetes.io/zone": instance.zone,
             "topology.kubernetes.io/region": instance.zone[:-1],
-            "node.kubernetes.io/instance-type": reservation["Instances"][0]["InstanceType"],
+            "node.kubernetes.io/instance-type": machine["InstanceType"],
             "kspot.io/lifecycle": instance.lifecycle,
             "kspot.io/instancegroup": instance.group,
             f"node-role.kubernetes.io/{role}": "",
@@ -89,9 +93,28 @@ def nodes_are_what_they_should_be(site: Site) -> str:
         assert conditions(node)["Ready"] == "True", f"{instance.id} is not ready"
         provider = node["spec"].get("providerID")
         assert provider == f"aws:///{instance.zone}/{instance.id}", f"{instance.id} has the provider id {provider}"
+        system = node["status"]["nodeInfo"]["osImage"]
+        assert system.startswith(f"Debian GNU/Linux {roots.release_of(image['Name'])} "), f"{instance.id} of {image['Name']} runs {system}"
+        systems.add(system)
         wrong = {key: labels.get(key) for key, value in wanted.items() if labels.get(key) != value}
         assert not wrong, f"{instance.id}: {wrong} should be {({key: wanted[key] for key in wrong})}"
-    return f"{len(nodes)} nodes"
+    return f"{len(nodes)} nodes, {' and '.join(sorted(systems))}"
+
+
+def services_are_understood(site: Site) -> str:
+    """systemd only warns of a line that it does not know, and does without it."""
+    versions = set()
+    for instance in instances.running():
+        services = ["kspot-boot", "kspot-keep", "containerd", "kubelet", *(["kspot-controller"] if instance.is_control_plane else [])]
+        said = instance.run("systemd-analyze", "verify", *(f"/etc/systemd/system/{name}.service" for name in services))
+        # It looks at what they need as well, which is the image's matter.
+        about = [line for line in said.splitlines() if any(f"/{name}.service" in line for name in services)]
+        assert not about, f"{instance.id}: {about}"
+        for name in services:
+            limit = instance.run("systemctl", "show", name, "--property=StartLimitIntervalUSec", "--value").strip()
+            assert limit == "0", f"{instance.id}: systemd gives {name} up when it fails often within {limit}"
+        versions.add(instance.run("systemctl", "--version").split()[1])
+    return f"systemd {' and '.join(sorted(versions))}"
 
 
 def a_service_answers(site: Site) -> str:

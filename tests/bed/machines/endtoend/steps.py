@@ -28,6 +28,7 @@ class Part:
     first: Step
     steps: tuple[Step, ...]
     last: Step
+    debian: tuple[str, ...] = ()  # releases that its machines boot, besides the bed's own
 
     def names(self) -> list[str]:
         return [step.name for step in (self.first, *self.steps, self.last)]

@@ -13,6 +13,7 @@ from machines.waiting import eventually
 SHAPE = common.Shape(
     "us-east-1a,us-east-1b,us-east-1c", control_planes=3, workers=2, target_seconds=120, bound_seconds=420,
     settings=("spec.nodeTerminationHandler.enabled=true", "spec.metricsServer.enabled=true"),
+    options=("--image", "debian/debian-13-amd64-*"),
 )  # fmt: skip
 NOTICE_SECONDS = 60
 HANDLER = "aws-node-termination-handler"
@@ -153,6 +154,7 @@ PART = Part(
     (
         Step("three-plan", "nothing is left to do", common.nothing_to_do),
         Step("three-nodes", "nodes have provider id, zone, type and lifecycle", common.nodes_are_what_they_should_be),
+        Step("three-services", "systemd understands the machines' services, and gives none up", common.services_are_understood),
         Step("three-service", "a Deployment runs, its Service answers from other nodes", common.a_service_answers),
         Step("three-dns", "names resolve", common.names_resolve, after="three-service"),
         Step("three-metrics", "the metrics API answers", metrics_are_there),
@@ -164,4 +166,5 @@ PART = Part(
         Step("interruption", "a spot interruption in the queue drains the node", an_interruption_drains, after="spot-joins"),
     ),
     Step("three-gone", "the cluster is deleted: nothing is left", common.nothing_is_left),
+    debian=("13",),
 )
