@@ -195,6 +195,32 @@ fn roles_come_with_a_token() {
     assert!(!text.contains("AWS_ROLE_ARN") && !text.contains("serviceAccountToken"));
 }
 
+/// What flannel's pod gives the runtime has the node's range, whatever its size, and comes once flannel has told it.
+#[test]
+fn the_runtime_gets_the_nodes_range() {
+    let addons = of_fixture("minimal");
+    let flannel = addons.iter().find(|addon| addon.name == "flannel").unwrap();
+    let script = flannel.objects.iter().find_map(|o| o["data"]["install-cni.sh"].as_str()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path().to_str().unwrap();
+    let script =
+        script.replace("/run/flannel", here).replace("/etc/cni/net.d", here).replace("/opt/bin/install-conf", "cp");
+    for (gateway, network) in [("100.96.5.1/24", "100.96.5.0/24"), ("100.96.5.65/26", "100.96.5.64/26")] {
+        let installing = std::process::Command::new("sh").args(["-c", &script]).spawn();
+        let told =
+            format!("FLANNEL_NETWORK=100.96.0.0/11\nFLANNEL_SUBNET={gateway}\nFLANNEL_MTU=8951\nFLANNEL_IPMASQ=true\n");
+        std::fs::write(directory.path().join("told"), told).unwrap();
+        std::fs::rename(directory.path().join("told"), directory.path().join("subnet.env")).unwrap();
+        assert!(installing.unwrap().wait().unwrap().success());
+        let text = std::fs::read_to_string(directory.path().join("10-flannel.conflist")).unwrap();
+        let bridge = &serde_json::from_str::<Value>(&text).unwrap()["plugins"][0];
+        assert_eq!(bridge["mtu"], 8951);
+        assert_eq!(bridge["ipam"]["ranges"][0][0]["subnet"], network);
+        assert_eq!(bridge["ipam"]["routes"][0]["dst"], "100.96.0.0/11");
+        std::fs::remove_file(directory.path().join("subnet.env")).unwrap();
+    }
+}
+
 /// Pods on their machine's network, and no others, reach an API server that answers on loopback; the cache for names asks
 /// none.
 #[test]

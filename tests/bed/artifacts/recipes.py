@@ -165,17 +165,12 @@ def _flannel() -> list[Image]:
         "flanneld", "flannel", module, {f"{module}/pkg/version.Version": version}, "netgo,osusergo", cgo=True,
     )  # fmt: skip
     install = Program("install-conf", "flannel", f"{module}/cmd/install_conf")
-    plugin = Program("flannel", "flannel-cni-plugin", "github.com/containernetworking/plugins/plugins/meta/flannel")
-    shell = {f"/bin/{applet}": Link("busybox") for applet in ("cp", "sh", "sleep")}
+    shell = {f"/bin/{applet}": Link("busybox") for applet in ("cat", "sh", "sleep")}
     return [
         Image(
             _addon("ghcr.io/flannel-io/flannel"),
             {"/opt/bin/flanneld": flanneld, "/opt/bin/install-conf": install, **IPTABLES_LINKS, **shell},
             ["/opt/bin/flanneld"], packages=Packages((*IPTABLES.names, *BUSYBOX.names)), programs=(*IPTABLES_PROGRAMS, *BUSYBOX_PROGRAMS),
-        ),
-        Image(
-            _addon("ghcr.io/flannel-io/flannel-cni-plugin"), {"/flannel": plugin, **shell}, ["/flannel"],
-            packages=BUSYBOX, programs=BUSYBOX_PROGRAMS,
         ),
     ]  # fmt: skip
 
