@@ -29,8 +29,8 @@ const AT_ONCE: usize = 8;
 pub struct Released {
     /// How many pods were let go of.
     pub pods: usize,
-    /// Whether the node is gone; it stays while volumes are attached to it.
-    pub gone: bool,
+    /// Whether nothing is left; a node stays while volumes are attached to it.
+    pub over: bool,
 }
 
 /// Lets go of a node and of what was on it: its volumes by a taint, the pods that others wait for, then the node, and the
@@ -39,7 +39,7 @@ pub async fn release(client: &Client, node: &str, now: Timestamp) -> Result<Rele
     let api = Api::<Node>::all(client.clone());
     let there = again(|| api.get_opt(node)).await.map_err(|e| error::of(&format!("look at node {node}"), e))?;
     let Some(there) = there else {
-        return Ok(Released { pods: end_all(client, node, now, |_| true).await?, gone: true });
+        return end_all(client, node, now, |_| true).await;
     };
     let (labelled, attached) = (label::labelled(there.clone()), has_volumes(&there));
     if !labelled.taints.iter().any(|taint| taint["key"] == TAINT) {
@@ -48,9 +48,9 @@ pub async fn release(client: &Client, node: &str, now: Timestamp) -> Result<Rele
         // Who wrote to the node at the same moment comes first: the next round finds it untainted still.
         label::change(client, &labelled, &Change { taints: Some(taints), ..Change::default() }).await?;
     }
-    let pods = end_all(client, node, now, is_lost).await?;
+    let Released { pods, .. } = end_all(client, node, now, is_lost).await?;
     if attached {
-        return Ok(Released { pods, gone: false });
+        return Ok(Released { pods, over: false });
     }
     let same = Preconditions { uid: there.metadata.uid, resource_version: None };
     let params = DeleteParams::default().preconditions(same);
@@ -59,7 +59,8 @@ pub async fn release(client: &Client, node: &str, now: Timestamp) -> Result<Rele
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
         Err(e) => return Err(error::of(&format!("remove node {node}, whose machine is gone"), e)),
     }
-    Ok(Released { pods: pods + end_all(client, node, now, |_| true).await?, gone: true })
+    let rest = end_all(client, node, now, |_| true).await?;
+    Ok(Released { pods: pods + rest.pods, ..rest })
 }
 
 /// Whether volumes are attached to a node as far as Kubernetes knows; it forgets them when it begins to detach them, which
@@ -68,14 +69,16 @@ fn has_volumes(node: &Node) -> bool {
     node.status.as_ref().and_then(|status| status.volumes_attached.as_ref()).is_some_and(|all| !all.is_empty())
 }
 
-/// Ends the pods of a node that are of this kind; gives how many those were.
-async fn end_all(client: &Client, node: &str, now: Timestamp, of_kind: impl Fn(&Pod) -> bool) -> Result<usize> {
+/// Ends the pods of a node that are of this kind; it is over unless somebody else changed one at the same moment.
+async fn end_all(client: &Client, node: &str, now: Timestamp, of_kind: impl Fn(&Pod) -> bool) -> Result<Released> {
     let here = ListParams::default().fields(&format!("spec.nodeName={node}"));
     let api = Api::<Pod>::all(client.clone());
     let pods = again(|| api.list(&here)).await.map_err(|e| error::of(&format!("list the pods of node {node}"), e))?;
     let ends = pods.items.into_iter().filter(of_kind).map(|pod| end(client, pod, now));
     let ended = futures::stream::iter(ends).buffer_unordered(AT_ONCE);
-    ended.try_fold(0, |count, ended| std::future::ready(Ok(count + usize::from(ended)))).await
+    let none = Released { pods: 0, over: true };
+    let count = |all: Released, ended| Released { pods: all.pods + usize::from(ended), over: all.over && ended };
+    ended.try_fold(none, |all, ended| std::future::ready(Ok(count(all, ended)))).await
 }
 
 /// Whether others wait for a pod to be let go of: what is its node's own goes with the node, and what has ended is no loss,
@@ -84,7 +87,7 @@ fn is_lost(pod: &Pod) -> bool {
     !is_of_node(pod) && (!has_ended(pod) || pod.metadata.deletion_timestamp.is_some())
 }
 
-/// Marks a pod as failed and removes it; false if it changed meanwhile, which the next round sees.
+/// Marks a pod as failed and removes it; false if it changed meanwhile, so that it has to be looked at again.
 async fn end(client: &Client, pod: Pod, now: Timestamp) -> Result<bool> {
     let (name, uid) = (pod.metadata.name.clone().unwrap_or_default(), pod.metadata.uid.clone());
     let namespace = pod.metadata.namespace.clone().unwrap_or_default();
@@ -95,7 +98,8 @@ async fn end(client: &Client, pod: Pod, now: Timestamp) -> Result<bool> {
         let patch = Patch::Strategic(failed(pod.metadata.resource_version.as_deref(), now));
         match again(|| api.patch_status(&name, &params, &patch)).await {
             Ok(_) => {}
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(false),
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 409 => return Ok(false),
             Err(e) => return Err(error::of(&doing("mark"), e)),
         }
     }
@@ -103,7 +107,8 @@ async fn end(client: &Client, pod: Pod, now: Timestamp) -> Result<bool> {
     let params = DeleteParams::default().grace_period(0).preconditions(same);
     match again(|| api.delete(&name, &params)).await {
         Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
         Err(e) => Err(error::of(&doing("remove"), e)),
     }
 }

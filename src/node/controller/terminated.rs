@@ -80,22 +80,22 @@ async fn look(home: &Home, fleet: &Fleet, known: Option<&BTreeSet<String>>) -> R
     }
     let states = home.aws.states(&missing).await?;
     let (client, now) = (&client, home.context.now());
-    let attached = Mutex::new(BTreeSet::new());
+    let more = Mutex::new(BTreeSet::new());
     let release = |node: String| {
-        let attached = &attached;
+        let more = &more;
         async move {
             let released = terminated::release(client, &node, now).await?;
             if released.pods > 0 {
-                tracing::info!(node, pods = released.pods, "its machine is terminated: its pods are let go of");
+                tracing::info!(node, pods = released.pods, "its machine is terminated: what was on it is let go of");
             }
-            if !released.gone {
-                attached.lock().unwrap_or_else(PoisonError::into_inner).insert(node);
+            if !released.over {
+                more.lock().unwrap_or_else(PoisonError::into_inner).insert(node);
             }
             Ok(())
         }
     };
     each(gone(&states), "let go of", release).await?;
-    Ok(found(&states, attached.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    Ok(found(&states, more.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }
 
 /// The machines that do not run.
@@ -108,11 +108,11 @@ fn gone(states: &BTreeMap<String, String>) -> Vec<String> {
     states.iter().filter(|(_, state)| *state == "terminated").map(|(id, _)| id.clone()).collect()
 }
 
-/// What is left of machines that EC2 says this of, where volumes keep the nodes of some.
-fn found(states: &BTreeMap<String, String>, attached: BTreeSet<String>) -> Look {
-    let soon = !attached.is_empty() || states.values().any(|state| state == "shutting-down");
+/// What is left of machines that EC2 says this of, some of which have more to let go of.
+fn found(states: &BTreeMap<String, String>, more: BTreeSet<String>) -> Look {
+    let soon = !more.is_empty() || states.values().any(|state| state == "shutting-down");
     let not_yet = states.iter().filter(|(_, state)| *state != "terminated").map(|(id, _)| id.clone());
-    Look { waits_for: not_yet.chain(attached).collect(), soon }
+    Look { waits_for: not_yet.chain(more).collect(), soon }
 }
 
 #[cfg(test)]
@@ -147,7 +147,7 @@ mod tests {
         assert!(gone(&said(&[])).is_empty());
     }
 
-    /// It looks again soon while a machine shuts down or volumes keep a node; what EC2 does not know any more is forgotten.
+    /// It looks again soon while a machine shuts down or has more to let go of; what EC2 does not know any more is forgotten.
     #[test]
     fn when_it_looks_again() {
         let ids = |all: &[&str]| all.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
