@@ -62,7 +62,12 @@ async fn a_workers_kubelet() {
     let step = Kubelet { configuration: worker(), metadata: metadata(), server: keep::server() };
     act(&step, &host).await.unwrap();
     assert!(is_done(&step, &host).await);
-    let all = ["/var/lib/kubelet/config.yaml", "/etc/kubernetes/kubelet.conf", "/etc/systemd/system/kubelet.service"];
+    let all = [
+        "/var/lib/kubelet/config.yaml",
+        "/etc/kubernetes/kubelet.conf",
+        "/etc/systemd/system/kubelet.service",
+        "/etc/systemd/logind.conf.d/zz-kspot.conf",
+    ];
     insta::assert_snapshot!(files(&host, &all));
 }
 

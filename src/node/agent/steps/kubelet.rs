@@ -15,6 +15,7 @@ use crate::node::configuration::Configuration;
 use crate::node::host::{Command, Host};
 use crate::node::labels::kubelet_may_set;
 use crate::spec::Taint;
+use crate::spec::duration::GoDuration;
 
 /// Where its certificates are.
 pub const PKI: &str = "/var/lib/kubelet/pki";
@@ -33,6 +34,10 @@ const CREDENTIALS: &str = "/etc/kubernetes/credential-provider.yaml";
 /// The name servers behind the stub of systemd-resolved.
 const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 const PROGRAMS: &str = "/usr/local/bin";
+/// How long the machine waits for its pods when it is switched off. The kubelet writes such a file itself, and gives up if
+/// another one, whose name comes later, allows less: unattended-upgrades' does, on the images of Ubuntu and Debian
+/// (<https://github.com/kubernetes/kubernetes/issues/102818>). The last one counts.
+const LOGIND: &str = "/etc/systemd/logind.conf.d/zz-kspot.conf";
 
 /// The kubelet of this machine.
 pub struct Kubelet {
@@ -51,11 +56,15 @@ impl Kubelet {
         let stub = host.exists(Path::new(RESOLVED)).await?;
         let yaml =
             |value: &Value| serde_yaml::to_string(value).context(|| "can't write the kubelet's settings".to_owned());
+        let settings = self.settings(stub)?;
         let mut files = vec![
-            (CONFIG, yaml(&self.settings(stub)?)?, 0o600),
+            (CONFIG, yaml(&settings)?, 0o600),
             (KUBECONFIG, yaml(&self.kubeconfig())?, 0o600),
             (UNIT, self.unit(), 0o644),
         ];
+        if let Some(seconds) = shutdown_seconds(&settings) {
+            files.push((LOGIND, format!("[Login]\nInhibitDelayMaxSec={seconds}\n"), 0o644));
+        }
         if self.pulls_from_ecr() {
             files.push((CREDENTIALS, yaml(&credentials())?, 0o644));
         }
@@ -173,6 +182,12 @@ impl Kubelet {
     }
 }
 
+/// How many seconds the kubelet takes to end its pods when the machine is switched off; none if it takes no time.
+fn shutdown_seconds(settings: &Value) -> Option<u64> {
+    let period: GoDuration = settings["shutdownGracePeriod"].as_str()?.parse().ok()?;
+    Some(period.to_std().as_millis().div_ceil(1000)).filter(|seconds| *seconds > 0)?.try_into().ok()
+}
+
 fn taint(taint: &Taint) -> Value {
     json!({"key": taint.key, "value": taint.value, "effect": taint.effect.as_str()})
 }
@@ -257,5 +272,20 @@ impl Step for Kubelet {
         }
         host.directory(crate::node::etcd::manifest::MANIFESTS.as_ref(), 0o700).await?;
         services::start(host, "kubelet", changed).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The machine waits at least as long as the kubelet takes, whatever the spec says of that.
+    #[test]
+    fn machines_wait_for_their_pods() {
+        for (period, seconds) in
+            [(json!("90s"), Some(90)), (json!("1m30.5s"), Some(91)), (json!("0s"), None), (Value::Null, None)]
+        {
+            assert_eq!(shutdown_seconds(&json!({"shutdownGracePeriod": period})), seconds, "{period}");
+        }
     }
 }

@@ -113,6 +113,9 @@ def services_are_understood(site: Site) -> str:
         for name in services:
             limit = instance.run("systemctl", "show", name, "--property=StartLimitIntervalUSec", "--value").strip()
             assert limit == "0", f"{instance.id}: systemd gives {name} up when it fails often within {limit}"
+        waits = instance.run("systemd-inhibit", "--list", "--no-legend")
+        waits_for = {line.split()[0] for line in waits.splitlines() if line.endswith(" delay")}
+        assert "kubelet" in waits_for, f"{instance.id} does not wait for its pods when it is switched off:\n{waits}"
         versions.add(instance.run("systemctl", "--version").split()[1])
     return f"systemd {' and '.join(sorted(versions))}"
 
